@@ -1,0 +1,202 @@
+//! Inputs: the closed list of what can happen to the fold.
+//!
+//! Everything that can change a decision is one of these, in one order, journaled. A fact that a
+//! policy can read and that comes from none of them would differ between live and replay.
+
+use crate::model::{
+    Config, DnsName, Observation, PolicyText, ServiceName, TargetName, Timestamp, VantageName,
+    config::WitnessAddress,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A daemon started and goes on from here.
+    Start(Start),
+    /// A probe ended.
+    Probe(Observation),
+    /// [`super::next_deadline`] is reached.
+    Tick,
+    /// A witness was asked.
+    Witness(WitnessResult),
+    /// The wall clock jumped.
+    Clock(ClockChange),
+    /// Configuration, policies and zones were loaded together.
+    Reload(Reload),
+    /// An operator said so.
+    Operator(OperatorCommand),
+    /// How far behind a copy of the data is.
+    Freshness(FreshnessReport),
+    /// How many differences from the primary were found.
+    Drift(DriftReport),
+}
+
+/// Who runs: written at every start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// `sidestep 0.1.0`.
+    pub program: String,
+    /// Version of the script engine.
+    pub rhai: String,
+    /// Version of the policy API.
+    pub api: u32,
+}
+
+/// One witness asked once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessResult {
+    /// Who asked.
+    pub vantage: VantageName,
+    /// Who was asked.
+    pub witness: WitnessAddress,
+    /// Whether it answered.
+    pub ok: bool,
+    /// Why not, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The wall clock is ahead of the fold's time by this much from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockChange {
+    /// Wall clock minus the fold's time, ms.
+    pub offset_ms: i64,
+}
+
+/// A candidate that was loaded, linted and tried, and is to be in force now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Who or what asked for it: `start`, `watch`, `SIGHUP`, a user.
+    pub by: String,
+    /// The whole configuration, also where only a policy changed.
+    pub config: Arc<Config>,
+    /// Every policy that the configuration uses.
+    pub policies: Vec<PolicyText>,
+    /// Every zone with the serial and the hash of its file.
+    pub zones: Vec<ZoneVersion>,
+}
+
+/// What of a zone's file matters to the fold: whether it changed, and its serial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneVersion {
+    /// The apex.
+    pub apex: DnsName,
+    /// The serial in the file, where there is a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// A hash of the static records.
+    pub hash: String,
+}
+
+/// An operator's word, with who and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorCommand {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// What an operator can order. `until` is wall time; without it the order stands until taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase")]
+pub enum Command {
+    /// Serve this target, whatever the policy says.
+    Switch {
+        /// Whose answer.
+        service: ServiceName,
+        /// What to serve.
+        target: TargetName,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Change nothing, whatever the policy says.
+    Hold {
+        /// Whose answer.
+        service: ServiceName,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// End the override of a service.
+    Release {
+        /// Whose.
+        service: ServiceName,
+    },
+    /// Ask the policy to go home: `service.asked("failback")` until it is done.
+    Failback {
+        /// Whose answer.
+        service: ServiceName,
+    },
+    /// Withdraw a target from all answers though it may be healthy.
+    Drain {
+        /// Which.
+        target: TargetName,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Take a drain back.
+    Undrain {
+        /// Which.
+        target: TargetName,
+    },
+    /// Change nothing anywhere.
+    Freeze {
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// End the freeze.
+    Thaw,
+}
+
+/// Whether a target's copy of the data is recent enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Freshness {
+    /// Recent enough.
+    Fresh,
+    /// Too old.
+    Stale,
+    /// Nobody measured, or it could not be measured.
+    #[default]
+    Unknown,
+}
+
+impl Freshness {
+    /// The word that policies compare with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How far behind a target's copy of the data is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshnessReport {
+    /// Whose copy.
+    pub target: TargetName,
+    /// The verdict.
+    pub freshness: Freshness,
+    /// How far behind, ms; −1 unknown.
+    pub data_age_ms: i64,
+}
+
+/// How many differences between a target and the primary were found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftReport {
+    /// Which target.
+    pub target: TargetName,
+    /// How many.
+    pub differences: i64,
+}

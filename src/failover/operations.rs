@@ -1,0 +1,60 @@
+//! Operations: what the control interfaces need done. The daemon implements it, `control/` asks.
+//!
+//! No async here: every method says whether it may block, and `control/` calls those that may
+//! from a thread that is allowed to. No method panics.
+
+use super::overview::{Metrics, Overview, ReloadReport};
+use crate::model::ServiceName;
+use std::{fmt, sync::Arc};
+
+/// What control needs done.
+pub trait Operations: Send + Sync + 'static {
+    /// What operators are shown. Cheap and does not block: a copy that may be up to 1 s old.
+    fn overview(&self) -> Arc<Overview>;
+
+    /// The same of one service, of this moment, with [`super::overview::DaemonPart::next`]
+    /// filled in. May block until the daemon's own deadline, at most 5 s.
+    ///
+    /// # Errors
+    /// No such service, or the fold did not answer in time.
+    fn overview_of(&self, service: &ServiceName) -> Result<Overview, OperationError>;
+
+    /// Loads every file again and puts in force what is good. `by` is who asked. With
+    /// `apply_pending`, a reload that waits for an operator is applied. Blocks until it is done.
+    fn reload(&self, by: &str, apply_pending: bool) -> ReloadReport;
+
+    /// Counters since the start. Cheap and does not block.
+    fn metrics(&self) -> Metrics;
+
+    /// Whether the daemon works: the fold takes inputs. Cheap and does not block.
+    ///
+    /// # Errors
+    /// Why it should be restarted, in one sentence.
+    fn live(&self) -> Result<(), String>;
+
+    /// Whether it answers: every listener is bound and the first answer table is published.
+    /// Cheap and does not block.
+    ///
+    /// # Errors
+    /// What is missing, in one sentence.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// Why an operation was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperationError {
+    /// There is no such thing: one sentence that names it, and what may have been meant.
+    NotFound(String),
+    /// The daemon could not do it now: one sentence.
+    Unavailable(String),
+}
+
+impl fmt::Display for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(why) | Self::Unavailable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for OperationError {}

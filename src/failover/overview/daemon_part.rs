@@ -1,0 +1,126 @@
+//! What only the daemon knows, filled in by it: files that were refused, listeners, counters.
+//!
+//! Plain values without behaviour; nothing here is read by a decision.
+
+use crate::model::{Diagnostic, MonitorName, ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// The daemon's part of an overview.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonPart {
+    /// The program's version, `0.1.0`.
+    pub version: String,
+    /// When it started.
+    #[serde(rename = "started_at_ms")]
+    pub started_at: Timestamp,
+    /// Files whose last saved text is not in force, and what runs instead.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+    /// A reload that waits for an operator, as it would move traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingReload>,
+    /// Where it listens.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// What would change each service's answer next, in sentences; may be empty.
+    #[serde(default)]
+    pub next: BTreeMap<ServiceName, Vec<String>>,
+    /// DNS queries answered since the start.
+    #[serde(default)]
+    pub queries: u64,
+}
+
+/// A file that is not in force as it stands on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The file as the operator names it.
+    pub file: String,
+    /// What is wrong with it.
+    pub diagnostic: Diagnostic,
+    /// What runs instead: `still running version 3f2a`.
+    pub kept: String,
+}
+
+/// A reload that was loaded and tried and waits for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingReload {
+    /// Who or what asked for it.
+    pub by: String,
+    /// Since when it waits.
+    #[serde(rename = "since_ms")]
+    pub since: Timestamp,
+    /// What it would move, one sentence each: `www from primary to backup`.
+    pub moves: Vec<String>,
+}
+
+/// A bound address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// `dns` or `http`.
+    pub serves: String,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What a reload came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// Files that are in force now and were not before, as the operator names them.
+    #[serde(default)]
+    pub taken: Vec<String>,
+    /// Files that were refused.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+    /// What waits for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingReload>,
+    /// Traffic that it moved at once, one sentence each: `www from primary to backup`.
+    #[serde(default)]
+    pub moved: Vec<String>,
+}
+
+/// Counters since the start, for `/metrics`. What an overview holds is not repeated here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Decisions written, by service and by whose word (`policy`, `guard`, …).
+    pub decisions: BTreeMap<(ServiceName, super::By), u64>,
+    /// Changes of the served set, by service.
+    pub switches: BTreeMap<ServiceName, u64>,
+    /// Faults of policies, by service.
+    pub policy_errors: BTreeMap<ServiceName, u64>,
+    /// Evaluations of policies.
+    pub evaluations: u64,
+    /// Time spent in them, µs.
+    pub evaluations_us: u64,
+    /// Probes by monitor and result.
+    pub probes: Vec<ProbeCount>,
+    /// DNS replies by transport and response code.
+    pub queries: Vec<QueryCount>,
+    /// Whether the last reload was taken whole.
+    pub last_reload_ok: bool,
+    /// When a reload was last taken whole.
+    pub last_reload_at: Option<Timestamp>,
+}
+
+/// How many probes of a monitor ended alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeCount {
+    /// Under which monitor.
+    pub monitor: MonitorName,
+    /// `ok`, a word of [`crate::model::FailureReason`], or `local`.
+    pub result: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How many replies were alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryCount {
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// The response code in lower case, `noerror`, or `dropped`.
+    pub rcode: String,
+    /// How many.
+    pub count: u64,
+}

@@ -1,0 +1,28 @@
+//! Rehearsals: synthetic worlds run through the same [`super::step`] that runs live, in memory.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`runner`], [`lane`] | what is served when these probes end like that? |
+//! | [`story`], [`chart`] | does a policy do what its test says, and what did it do instead? |
+//! | [`trials`] | does a policy fault in any world of a fixed matrix? |
+//! | [`worst_case`] | how long does a failover take, at worst? |
+//! | [`outlook`] | what would change the present answer next? |
+//!
+//! Nothing here decides: a rehearsal only makes up inputs. It has no clock; its time begins at
+//! [`BEGIN`] or where a state stands.
+
+pub mod chart;
+pub mod lane;
+pub mod outlook;
+pub mod runner;
+pub mod story;
+pub mod trials;
+mod worlds;
+pub mod worst_case;
+
+pub use lane::{Finding, Lane};
+pub use outlook::{Outlook, outlook};
+pub use runner::{BEGIN, Change, Rehearsal};
+pub use story::{StoryFailure, StoryOutcome, run_story};
+pub use trials::{TrialReport, trials};
+pub use worst_case::{FailoverTime, WorstCase, worst_case};

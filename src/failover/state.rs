@@ -1,0 +1,435 @@
+//! State: everything that is known, and [`State::apply`], the only place where a field changes.
+//!
+//! `apply` is a function of the state and one event. It asks no policy and reads no clock, so the
+//! state after a restart is the fold of `apply` over the journal.
+
+use super::{
+    aggregate::Group,
+    evaluate::Evaluation,
+    event::{ConfigInForce, Decision, Ended, Event, What},
+    input::{Command, OperatorCommand, WitnessResult},
+    serial,
+    service_state::{Override, ServiceState, Stand},
+    target_state::{Drain, TargetState},
+};
+use crate::model::{
+    Config, DnsName, Observation, Param, PolicyName, PolicyText, ServiceName, TargetName,
+    Timestamp, config::WitnessAddress, time::DAY_MS,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A remembered int is taken for an instant where it lies at most this far ahead.
+const INSTANT_AHEAD_MS: i64 = 366 * DAY_MS;
+
+/// The state of the fold. Script handles hold clones of the world's `Arc`; they are dropped
+/// before the next event is applied, so nothing is copied.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct State {
+    pub(super) world: Arc<World>,
+    /// What each service's last evaluation said: shown to operators, no part of what is known.
+    #[serde(skip)]
+    pub(super) latest: BTreeMap<ServiceName, Evaluation>,
+}
+
+/// Two states are equal where they know the same.
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.world == other.world
+    }
+}
+impl Eq for State {}
+
+/// Everything that is known at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct World {
+    /// Time of the last event.
+    pub at: Timestamp,
+    /// Number of the last event.
+    pub seq: u64,
+    /// Wall clock minus the fold's time, ms.
+    pub wall_offset_ms: i64,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Policies by name: those in force, and those that came since for the next configuration.
+    pub policies: BTreeMap<PolicyName, PolicyText>,
+    /// Targets, ordered by name.
+    pub targets: Vec<TargetState>,
+    /// Results by target and monitor, ordered so.
+    pub groups: Vec<Group>,
+    /// Services, ordered by name.
+    pub services: Vec<ServiceState>,
+    /// Witnesses that were asked.
+    pub witnesses: BTreeMap<WitnessAddress, WitnessState>,
+    /// An operator froze everything.
+    pub freeze: Option<Freeze>,
+    /// Wall time at which the next override, drain or freeze ends.
+    pub ends_at: Option<Timestamp>,
+    /// SOA serials by apex.
+    pub serials: BTreeMap<DnsName, u32>,
+    /// Hash of each zone's static records, by apex.
+    pub zone_hashes: BTreeMap<DnsName, String>,
+    /// The observation that is being evaluated, where a probe woke the policies.
+    pub woken_by: Option<Arc<Observation>>,
+    /// How often anything that DNS serves changed.
+    pub answers_changed: u64,
+}
+
+/// What is known of a witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessState {
+    /// Whether its last result was an answer.
+    pub ok: bool,
+    /// Whether it ever answered: only then can its silence isolate.
+    pub ever_ok: bool,
+    /// When it was last asked.
+    pub asked_at: Timestamp,
+    /// When it last answered.
+    pub answered_at: Option<Timestamp>,
+    /// Why it did not, last time.
+    pub error: Option<String>,
+}
+
+/// Nothing changes anywhere until this ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Wall time of its end.
+    pub until: Option<Timestamp>,
+}
+
+impl State {
+    /// What is known.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What the last evaluation of a service said; `None` before the first since the start.
+    pub fn latest(&self, service: &str) -> Option<&Evaluation> {
+        self.latest.get(service)
+    }
+
+    /// Folds one event in.
+    pub fn apply(&mut self, event: &Event) {
+        let world = Arc::make_mut(&mut self.world);
+        world.at = event.at;
+        world.seq = event.seq;
+        if !matches!(
+            event.what,
+            What::Decision(_) | What::Fault(_) | What::Ended(_)
+        ) {
+            world.woken_by = None;
+        }
+        match &event.what {
+            What::Start(_) => {}
+            What::Probe(observation) => world.observe(observation),
+            What::Tick {} => world.tick(),
+            What::Witness(result) => world.witness(result),
+            What::Clock(change) => world.wall_offset_ms = change.offset_ms,
+            What::Policy(text) => {
+                world.policies.insert(text.name.clone(), text.clone());
+            }
+            What::Config(config) => {
+                world.reconfigure(config);
+                let known = &world.config.services;
+                self.latest.retain(|name, _| known.contains_key(name));
+            }
+            What::Operator(command) => world.obey(command),
+            What::Freshness(report) => {
+                if let Some(target) = world.target_mut(&report.target) {
+                    target.freshness = report.freshness;
+                    target.data_age_ms = report.data_age_ms;
+                }
+            }
+            What::Drift(report) => {
+                if let Some(target) = world.target_mut(&report.target) {
+                    target.drift = report.differences;
+                }
+            }
+            What::Decision(decision) => world.decided(decision),
+            What::Fault(fault) => {
+                let at = world.at;
+                if let Some(service) = world.service_mut(&fault.service) {
+                    service.faults = service.faults.saturating_add(1);
+                    service.faulted_at = Some(at);
+                }
+            }
+            What::Ended(ended) => world.ended(ended),
+        }
+        if matches!(
+            event.what,
+            What::Operator(_) | What::Config(_) | What::Ended(_)
+        ) {
+            world.ends_at = world.next_end();
+        }
+    }
+}
+
+impl World {
+    /// The wall clock: what `now`, `hour`, `weekday` and `until` mean.
+    pub fn wall(&self) -> Timestamp {
+        self.at.plus_ms(self.wall_offset_ms)
+    }
+
+    fn next_end(&self) -> Option<Timestamp> {
+        let overrides = self.services.iter().filter_map(|s| s.override_.as_ref());
+        let drains = self.targets.iter().filter_map(|t| t.drain.as_ref());
+        let stands = overrides.map(|override_| &override_.stand);
+        let ends = stands.chain(drains.map(|drain| &drain.stand));
+        let freeze = self.freeze.iter().filter_map(|freeze| freeze.until);
+        ends.filter_map(|stand| stand.until).chain(freeze).min()
+    }
+
+    /// A service by name.
+    pub fn service(&self, name: &str) -> Option<&ServiceState> {
+        self.service_index(name).map(|index| &self.services[index])
+    }
+
+    pub(super) fn service_index(&self, name: &str) -> Option<usize> {
+        self.services
+            .binary_search_by(|service| service.name.as_str().cmp(name))
+            .ok()
+    }
+
+    pub(super) fn service_mut(&mut self, name: &ServiceName) -> Option<&mut ServiceState> {
+        self.service_index(name)
+            .map(|index| &mut self.services[index])
+    }
+
+    /// A target by name.
+    pub fn target(&self, name: &str) -> Option<&TargetState> {
+        let found = self
+            .targets
+            .binary_search_by(|target| target.name.as_str().cmp(name));
+        found.ok().map(|index| &self.targets[index])
+    }
+
+    fn target_mut(&mut self, name: &TargetName) -> Option<&mut TargetState> {
+        let found = self
+            .targets
+            .binary_search_by(|target| target.name.cmp(name));
+        found.ok().map(|index| &mut self.targets[index])
+    }
+
+    /// The results of a target under a monitor, by index.
+    pub(super) fn group_index(&self, target: &str, monitor: &str) -> Option<usize> {
+        self.groups
+            .binary_search_by(|group| {
+                (group.target.as_str(), group.monitor.as_str()).cmp(&(target, monitor))
+            })
+            .ok()
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        self.woken_by = Some(Arc::new(observation.clone()));
+        let Some(index) = self.group_index(&observation.target, &observation.monitor) else {
+            return; // Of a target or monitor that a reload removed meanwhile.
+        };
+        let trusted =
+            observation.vantage != self.config.server.name || !super::isolation::isolated(self);
+        let any = self.groups[index].any_address;
+        let concerned = self.groups[index].services.clone();
+        let before = if any {
+            self.answers_of(&concerned)
+        } else {
+            Vec::new()
+        };
+        let at = self.at;
+        self.groups[index].observe(at, observation, trusted);
+        if trusted && !observation.ok {
+            self.answered_before(at);
+        }
+        for &service in &concerned {
+            self.services[service].last_input_at = at;
+        }
+        if any && self.answers_of(&concerned) != before {
+            self.answer_changed(&concerned);
+        }
+    }
+
+    /// Services for which a tick at `at` is due, by index: silent for too long, or a remembered
+    /// instant came.
+    pub(super) fn due(&self, at: Timestamp) -> Vec<usize> {
+        let is_due = |&index: &usize| self.deadline_of(&self.services[index]) <= at;
+        (0..self.services.len()).filter(is_due).collect()
+    }
+
+    /// When a tick is due for a service.
+    pub(super) fn deadline_of(&self, service: &ServiceState) -> Timestamp {
+        let ahead = |value: &Param| match value {
+            Param::Int(wall) => {
+                let instant = Timestamp(*wall).minus_ms(self.wall_offset_ms);
+                let ahead_ms = instant.since_ms(service.last_input_at);
+                (ahead_ms > 0 && ahead_ms <= INSTANT_AHEAD_MS).then_some(instant)
+            }
+            Param::Bool(_) | Param::Text(_) => None,
+        };
+        let instants = service.memory.values().filter_map(ahead);
+        instants
+            .chain([service.idle_until()])
+            .min()
+            .unwrap_or(service.last_input_at)
+    }
+
+    fn tick(&mut self) {
+        for index in self.due(self.at) {
+            self.services[index].last_input_at = self.at;
+        }
+    }
+
+    fn witness(&mut self, result: &WitnessResult) {
+        let mut configured = self.config.witness.iter().flat_map(|w| &w.addresses);
+        let is_ours = result.vantage == self.config.server.name;
+        if !is_ours || !configured.any(|address| *address == result.witness) {
+            return;
+        }
+        let known = self.witnesses.get(&result.witness);
+        let answered_at = if result.ok {
+            Some(self.at)
+        } else {
+            known.and_then(|state| state.answered_at)
+        };
+        let state = WitnessState {
+            ok: result.ok,
+            ever_ok: result.ok || known.is_some_and(|state| state.ever_ok),
+            asked_at: self.at,
+            answered_at,
+            error: result.error.clone(),
+        };
+        self.witnesses.insert(result.witness, state);
+    }
+
+    /// A witness answer of this very instant came before the failure that is folded in: it is
+    /// not newer, and counts as of the instant before.
+    fn answered_before(&mut self, at: Timestamp) {
+        for state in self.witnesses.values_mut() {
+            if state.answered_at == Some(at) {
+                state.answered_at = Some(at.minus_ms(1));
+            }
+        }
+    }
+
+    fn obey(&mut self, order: &OperatorCommand) {
+        let stand = |until: &Option<Timestamp>, at| Stand {
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            since: at,
+            until: *until,
+        };
+        let at = self.at;
+        match &order.command {
+            Command::Switch {
+                service,
+                target,
+                until,
+            } => {
+                if let Some(service) = self.service_mut(service) {
+                    let target = Some(target.clone());
+                    service.override_ = Some(Override {
+                        target,
+                        stand: stand(until, at),
+                    });
+                }
+            }
+            Command::Hold { service, until } => {
+                if let Some(service) = self.service_mut(service) {
+                    service.override_ = Some(Override {
+                        target: None,
+                        stand: stand(until, at),
+                    });
+                }
+            }
+            Command::Release { service } => {
+                if let Some(service) = self.service_mut(service) {
+                    service.override_ = None;
+                }
+            }
+            Command::Failback { service } => {
+                if let Some(service) = self.service_mut(service) {
+                    // At home there is nothing to do, and nothing to remember for the next time.
+                    service.failback_asked = !service.is_home();
+                }
+            }
+            Command::Drain { target, until } => {
+                if let Some(target) = self.target_mut(target) {
+                    target.drain = Some(Drain {
+                        stand: stand(until, at),
+                    });
+                }
+            }
+            Command::Undrain { target } => {
+                if let Some(target) = self.target_mut(target) {
+                    target.drain = None;
+                }
+            }
+            Command::Freeze { until } => {
+                let (by, reason) = (order.by.clone(), order.reason.clone());
+                self.freeze = Some(Freeze {
+                    by,
+                    reason,
+                    until: *until,
+                });
+            }
+            Command::Thaw => self.freeze = None,
+        }
+    }
+
+    fn ended(&mut self, ended: &Ended) {
+        match ended {
+            Ended::Override { service, .. } => {
+                if let Some(service) = self.service_mut(service) {
+                    service.override_ = None;
+                }
+            }
+            Ended::Drain { target } => {
+                if let Some(target) = self.target_mut(target) {
+                    target.drain = None;
+                }
+            }
+            Ended::Freeze {} => self.freeze = None,
+        }
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        let Some(index) = self.service_index(&decision.service) else {
+            return;
+        };
+        let before = self.answers_of(&[index]);
+        let at = self.at;
+        self.services[index].decided(at, decision);
+        if self.answers_of(&[index]) != before {
+            self.answer_changed(&[index]);
+        }
+    }
+
+    /// Moves the serials of the zones that hold names of these services.
+    fn answer_changed(&mut self, services: &[usize]) {
+        self.answers_changed += 1;
+        let mut zones = Vec::new();
+        for &index in services {
+            let Some(service) = self.config.services.get(&self.services[index].name) else {
+                continue;
+            };
+            for name in &service.names {
+                zones.extend(serial::zone_of(&self.config, name).cloned());
+            }
+        }
+        zones.sort();
+        zones.dedup();
+        for zone in zones {
+            if let Some(current) = self.serials.get_mut(&zone) {
+                *current = serial::next(*current, None);
+            }
+        }
+    }
+
+    /// Puts a configuration in force, with the policies that came before it.
+    fn reconfigure(&mut self, new: &ConfigInForce) {
+        super::reconfigure::reconfigure(self, new);
+        self.answers_changed += 1;
+    }
+}

@@ -1,0 +1,384 @@
+//! The view of a target: what a policy may read of its series, its windows and its data.
+//!
+//! Streaks and ages are aggregated as [`super::aggregate`] says. Times are ms; windows are
+//! (now − window, now], over the first monitor in scope.
+
+use super::{
+    aggregate::{Group, Worst, over_monitors},
+    input::Freshness,
+    series::{Series, WindowResult},
+    target_state::TargetState,
+    view::ServiceView,
+};
+use crate::model::{FailureReason, MonitorName, Target, TargetName, Timestamp, VantageName};
+use std::net::IpAddr;
+
+/// A target of a service as its policy sees it: all of it, or one vantage or monitor.
+#[derive(Clone, Debug)]
+pub struct TargetView {
+    service: ServiceView,
+    position: usize,
+    vantage: Option<VantageName>,
+    monitor: Option<usize>,
+}
+
+/// Why a window has no figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoFigure {
+    /// Fewer than 80 % of the probes that were due have a result.
+    TooFewResults,
+    /// The window is longer than results are kept: a fault.
+    LongerThanKept {
+        /// How long they are kept, ms.
+        kept_ms: i64,
+    },
+}
+
+impl TargetView {
+    pub(super) fn new(service: ServiceView, position: usize) -> Self {
+        Self {
+            service,
+            position,
+            vantage: None,
+            monitor: None,
+        }
+    }
+
+    fn state(&self) -> &TargetState {
+        &self.service.world.targets[self.service.state().targets[self.position].index]
+    }
+
+    fn configured(&self) -> Option<&Target> {
+        self.service.world.config.targets.get(self.name())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.service.world.at
+    }
+
+    /// The groups in scope: one for each monitor, or the one monitor.
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        let groups = &self.service.state().targets[self.position].groups;
+        let scope = match self.monitor {
+            Some(monitor) => groups.get(monitor..=monitor).unwrap_or_default(),
+            None => groups.as_slice(),
+        };
+        let groups = scope.iter().map(|&index| &self.service.world.groups[index]);
+        // A monitor of a family that the target lacks probes nothing and says nothing.
+        groups.filter(|group| !group.addresses.is_empty())
+    }
+
+    /// The group of `loss`, `p50` and `p95`: the service's first monitor, or the one in scope.
+    fn window_group(&self) -> Option<&Group> {
+        self.groups().next()
+    }
+
+    fn fresh(&self) -> impl Iterator<Item = &Series> {
+        let now = self.now();
+        self.groups()
+            .flat_map(move |group| group.fresh(now, self.vantage.as_ref()))
+    }
+
+    fn all_series(&self) -> impl Iterator<Item = &Series> {
+        let series = self.groups().flat_map(|group| &group.series);
+        series.filter(|series| {
+            self.vantage
+                .as_ref()
+                .is_none_or(|only| *only == series.vantage)
+        })
+    }
+
+    /// The value of section "aggregation": see [`super::aggregate`].
+    fn value(&self, worst: Worst, value: impl Fn(&Series) -> i64 + Copy) -> i64 {
+        over_monitors(
+            self.groups(),
+            self.now(),
+            self.vantage.as_ref(),
+            worst,
+            value,
+        )
+    }
+
+    /// This target as one vantage sees it.
+    #[must_use]
+    pub fn at(&self, vantage: &str) -> Self {
+        Self {
+            vantage: Some(vantage.into()),
+            ..self.clone()
+        }
+    }
+
+    /// This target as one monitor of the service sees it; `None` for a monitor it does not use.
+    pub fn monitor(&self, name: &str) -> Option<Self> {
+        let service = self
+            .service
+            .world
+            .config
+            .services
+            .get(self.service.name())?;
+        let index = service
+            .monitors
+            .iter()
+            .position(|monitor| monitor.as_str() == name)?;
+        Some(Self {
+            monitor: Some(index),
+            ..self.clone()
+        })
+    }
+
+    /// The name.
+    pub fn name(&self) -> &TargetName {
+        &self.service.state().targets[self.position].target
+    }
+
+    /// The place in the service's order, from 0.
+    pub fn position(&self) -> i64 {
+        i64::try_from(self.position).unwrap_or(i64::MAX)
+    }
+
+    /// What DNS answers for it.
+    pub fn addresses(&self) -> &[IpAddr] {
+        self.configured().map_or(&[], |target| &target.addresses)
+    }
+
+    /// A label of the configuration.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.configured()
+            .and_then(|target| target.labels.get(key))
+            .map(String::as_str)
+    }
+
+    /// All labels of the configuration.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self
+            .configured()
+            .into_iter()
+            .flat_map(|target| &target.labels);
+        labels.map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether it is withdrawn from answers.
+    pub fn drained(&self) -> bool {
+        self.state().is_drained()
+    }
+
+    /// Length of the current streak of bad probes.
+    pub fn failures(&self) -> i64 {
+        self.value(Worst::Most, |series| i64::from(series.failures))
+    }
+
+    /// Length of the current streak of good probes.
+    pub fn successes(&self) -> i64 {
+        self.value(Worst::Fewest, |series| i64::from(series.successes))
+    }
+
+    /// `failures >= n`.
+    pub fn is_down(&self, n: i64) -> bool {
+        self.failures() >= n
+    }
+
+    /// `successes >= n`.
+    pub fn is_up(&self, n: i64) -> bool {
+        self.successes() >= n
+    }
+
+    /// How many vantages have a fresh result of any monitor.
+    pub fn vantages(&self) -> i64 {
+        let mut fresh: Vec<&VantageName> = self.fresh().map(|series| &series.vantage).collect();
+        fresh.sort();
+        fresh.dedup();
+        i64::try_from(fresh.len()).unwrap_or(i64::MAX)
+    }
+
+    /// How many vantages have seen `n` bad probes in a row under some monitor.
+    pub fn vantages_failing(&self, n: i64) -> i64 {
+        self.count_vantages(Worst::Most, |series| i64::from(series.failures), n)
+    }
+
+    /// How many vantages have seen `n` good probes in a row under every monitor.
+    pub fn vantages_passing(&self, n: i64) -> i64 {
+        self.count_vantages(Worst::Fewest, |series| i64::from(series.successes), n)
+    }
+
+    fn count_vantages(&self, worst: Worst, value: impl Fn(&Series) -> i64 + Copy, n: i64) -> i64 {
+        let mut by_vantage: Vec<(&VantageName, i64, usize)> = Vec::new();
+        let mut monitors = 0;
+        for group in self.groups() {
+            monitors += 1;
+            let values = group.per_vantage(self.now(), self.vantage.as_ref(), worst, value);
+            for (vantage, one) in values.iter() {
+                match by_vantage.iter_mut().find(|(known, ..)| *known == vantage) {
+                    Some((_, known, seen)) => {
+                        *known = worst.of(*known, one);
+                        *seen += 1;
+                    }
+                    None => by_vantage.push((vantage, one, 1)),
+                }
+            }
+        }
+        // A monitor of which a vantage knows nothing counts 0 there, as everywhere.
+        let reached = by_vantage.iter().filter(|&&(_, value, seen)| {
+            let value = if seen < monitors {
+                worst.of(value, 0)
+            } else {
+                value
+            };
+            value >= n
+        });
+        i64::try_from(reached.count()).unwrap_or(i64::MAX)
+    }
+
+    /// ms since the last bad result; since the streaks began anew where there was none; 0 while
+    /// nothing is fresh.
+    pub fn clean_for_ms(&self) -> i64 {
+        let now = self.now();
+        self.value(Worst::Fewest, |s| {
+            now.since_ms(s.last_bad_at.unwrap_or(s.began_at))
+        })
+    }
+
+    /// ms since the last good result; since the streaks began anew where there was none; 0 while
+    /// nothing is fresh.
+    pub fn dirty_for_ms(&self) -> i64 {
+        let now = self.now();
+        self.value(Worst::Most, |s| {
+            now.since_ms(s.last_good_at.unwrap_or(s.began_at))
+        })
+    }
+
+    /// ms since it was last left; ms since 1970 where it never was.
+    pub fn left_for_ms(&self) -> i64 {
+        let left_at = self.service.state().left_at.get(self.name());
+        self.now().since_ms(left_at.copied().unwrap_or_default())
+    }
+
+    /// ms since the last result; ms since 1970 where there was none.
+    pub fn age_ms(&self) -> i64 {
+        let last_at = self.all_series().filter_map(|series| series.last_at).max();
+        self.now().since_ms(last_at.unwrap_or_default())
+    }
+
+    /// The reason of the last bad result, where there was any.
+    pub fn error(&self) -> Option<FailureReason> {
+        let failed = self.all_series().filter(|series| series.error.is_some());
+        failed
+            .max_by_key(|series| (series.last_bad_at, series.failures))?
+            .error
+    }
+
+    /// Failed probes in the window, per mille, rounded up.
+    ///
+    /// # Errors
+    /// Too few results, or a window longer than results are kept.
+    pub fn loss(&self, window_ms: i64) -> Result<i64, NoFigure> {
+        let (mut bad, mut all) = (0_i64, 0_i64);
+        self.in_window(window_ms, |result| {
+            all += 1;
+            bad += i64::from(result.rtt_us.is_none());
+        })?;
+        Ok((bad * 1_000 + all - 1) / all.max(1))
+    }
+
+    /// A percentile of the round-trip times of good probes in the window, ms, nearest rank,
+    /// rounded up. `percent` is 1–100.
+    ///
+    /// # Errors
+    /// Too few results (also: none of them good), or a window longer than results are kept.
+    pub fn percentile_ms(&self, window_ms: i64, percent: usize) -> Result<i64, NoFigure> {
+        let mut rtts = Vec::new();
+        self.in_window(window_ms, |result| rtts.extend(result.rtt_us))?;
+        if rtts.is_empty() {
+            return Err(NoFigure::TooFewResults);
+        }
+        let rank = (rtts.len() * percent).div_ceil(100).clamp(1, rtts.len());
+        let (_, value, _) = rtts.select_nth_unstable(rank - 1);
+        Ok(i64::from(value.div_ceil(1_000)))
+    }
+
+    /// How many results a window of the first monitor holds: what an evaluation is charged for.
+    pub fn results_in(&self, window_ms: i64) -> usize {
+        let mut count = 0;
+        // A window without a figure was looked through all the same.
+        let _ = self.in_window(window_ms, |_| count += 1);
+        count
+    }
+
+    /// Calls `each` for every result in the window, over the series of the first monitor.
+    fn in_window(
+        &self,
+        window_ms: i64,
+        mut each: impl FnMut(&WindowResult),
+    ) -> Result<(), NoFigure> {
+        let kept_ms = self.service.kept_ms();
+        if window_ms > kept_ms {
+            return Err(NoFigure::LongerThanKept { kept_ms });
+        }
+        let Some(group) = self.window_group() else {
+            return Err(NoFigure::TooFewResults);
+        };
+        let (mut results, mut due) = (0_i64, 0_i64);
+        let in_scope =
+            |series: &&Series| self.vantage.as_ref().is_none_or(|v| *v == series.vantage);
+        for series in group.series.iter().filter(in_scope) {
+            let before = results;
+            for result in series.window(self.now(), window_ms) {
+                results += 1;
+                each(result);
+            }
+            // A series that was silent throughout was not probed: nothing was due.
+            if results > before {
+                due += (window_ms / group.interval_ms.max(1)).max(1);
+            }
+        }
+        if results == 0 || results.saturating_mul(100) < due.saturating_mul(80) {
+            return Err(NoFigure::TooFewResults);
+        }
+        Ok(())
+    }
+
+    /// Whether the copy of the data is recent enough.
+    pub fn freshness(&self) -> Freshness {
+        self.state().freshness
+    }
+
+    /// How far the copy is behind, ms; −1 unknown.
+    pub fn data_age_ms(&self) -> i64 {
+        self.state().data_age_ms
+    }
+
+    /// Differences from the primary.
+    pub fn drift(&self) -> i64 {
+        self.state().drift
+    }
+
+    /// Days until the first certificate expires; −1 unknown.
+    pub fn cert_days(&self) -> i64 {
+        self.fresh()
+            .filter_map(|series| series.cert_days)
+            .min()
+            .map_or(-1, i64::from)
+    }
+
+    /// The largest number that an `exec` monitor gave; −1 none.
+    pub fn number(&self) -> i64 {
+        self.fresh()
+            .filter_map(|series| series.value)
+            .max()
+            .unwrap_or(-1)
+    }
+
+    /// Whether any probe of it was ever good.
+    pub fn ever_good(&self) -> bool {
+        self.all_series().any(|series| series.ever_good)
+    }
+
+    /// When the streak of bad probes began, of the series that failed first.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.fresh().filter_map(|series| series.failing_since).min()
+    }
+
+    /// The monitors of the service, for those who look at each.
+    pub fn monitors(&self) -> Vec<MonitorName> {
+        self.groups().map(|group| group.monitor.clone()).collect()
+    }
+}

@@ -1,0 +1,8 @@
+//! All tests that see the crate from outside, in one binary: it links once.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod fold;
+mod tidy;
