@@ -13,5 +13,6 @@
 //!
 //! A module names only lower layers; a test reads the table.
 
+pub mod config;
 pub mod failover;
 pub mod model;

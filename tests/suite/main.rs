@@ -4,5 +4,6 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod config;
 mod fold;
 mod tidy;
