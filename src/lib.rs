@@ -16,3 +16,4 @@
 pub mod config;
 pub mod failover;
 pub mod model;
+pub mod policy;

@@ -6,4 +6,6 @@
 
 mod config;
 mod fold;
+mod policies;
+mod policy;
 mod tidy;

@@ -1,0 +1,61 @@
+//! The ledger of one evaluation: proposals made, operations charged for windows, lines reached.
+//!
+//! Registered functions hold the ledger; [`super::running`] opens it before and reads it after a
+//! call. It holds no view, so nothing of the state outlives the call.
+
+use crate::policy::limits::{OPERATIONS, RESULTS_PER_OPERATION};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+/// What the registered functions note of one evaluation. A clone is the same ledger.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger(Rc<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    /// The line of each proposal, in the order in which they were made.
+    made: RefCell<Vec<u32>>,
+    charged: Cell<u64>,
+}
+
+impl Ledger {
+    /// A fresh page for the next evaluation.
+    pub(super) fn open(&self) {
+        self.0.made.borrow_mut().clear();
+        self.0.charged.set(0);
+    }
+
+    /// Notes a proposal made at a line; returns its number.
+    pub(super) fn made(&self, line: u32) -> usize {
+        let mut made = self.0.made.borrow_mut();
+        made.push(line);
+        made.len() - 1
+    }
+
+    /// The line of the first proposal that was made and is not number `returned`.
+    pub(super) fn dropped(&self, returned: Option<usize>) -> Option<u32> {
+        let made = self.0.made.borrow();
+        let mut others = made.iter().enumerate();
+        others.find_map(|(number, &line)| (Some(number) != returned).then_some(line))
+    }
+
+    /// Charges a look through `results`; false once that alone is more than an evaluation may do.
+    pub(super) fn charge(&self, results: usize) -> bool {
+        let results = u64::try_from(results).unwrap_or(u64::MAX);
+        let charged = self.0.charged.get() + results.div_ceil(RESULTS_PER_OPERATION);
+        self.0.charged.set(charged);
+        charged <= OPERATIONS
+    }
+
+    /// Operations charged for windows.
+    pub(super) fn charged(&self) -> u64 {
+        self.0.charged.get()
+    }
+
+    /// Lines of all proposals made.
+    pub(super) fn lines(&self) -> Vec<u32> {
+        self.0.made.borrow().clone()
+    }
+}

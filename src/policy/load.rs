@@ -1,0 +1,99 @@
+//! Loading: from a source and a service's parameters to a version that can be asked.
+//!
+//! The source is parsed as written and linted; then it is compiled a second time with the
+//! parameters as constants, which Rhai puts in place of their names, inside functions too.
+
+use super::{
+    diagnose::Findings,
+    engine, limits,
+    lint::{self, Linted},
+    params,
+    running::Running,
+};
+use crate::model::{Diagnostic, Param, Params, PolicyText, Service};
+use rhai::Engine;
+
+/// What loading gives.
+pub(super) struct Loaded {
+    pub(super) running: Running,
+    pub(super) windows_ms: i64,
+    pub(super) params: Params,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// Loads a source for a service.
+pub(super) fn load(
+    engine: &Engine,
+    parser: &Engine,
+    service: &Service,
+    text: &PolicyText,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut findings = Findings::new(&text.name, &text.source);
+    let loaded = compile(engine, parser, service, &mut findings);
+    let (errors, warnings) = findings.finish();
+    match loaded {
+        Some((running, linted, params)) if errors.is_empty() => Ok(Loaded {
+            running,
+            windows_ms: linted.windows_ms,
+            params,
+            warnings,
+        }),
+        _ => Err(errors),
+    }
+}
+
+/// `None` where the findings have an error.
+fn compile(
+    engine: &Engine,
+    parser: &Engine,
+    service: &Service,
+    findings: &mut Findings<'_>,
+) -> Option<(Running, Linted, Params)> {
+    let source = findings.source();
+    if source.len() > limits::SOURCE_BYTES {
+        let message = format!(
+            "{} bytes; a policy has at most {}",
+            source.len(),
+            limits::SOURCE_BYTES
+        );
+        findings.error(rhai::Position::NONE, message);
+        return None;
+    }
+    let tree = match parser.compile(source) {
+        Ok(tree) => tree,
+        Err(error) => {
+            findings.parse_error(&error);
+            return None;
+        }
+    };
+    let knobs = params::knobs(&tree, findings);
+    let values = params::settle(&knobs, &service.params, findings);
+    let linted = lint::lint(&tree, &knobs, &values, service, findings);
+    drop(tree);
+    if !findings.errors.is_empty() {
+        return None;
+    }
+    let mut scope = engine::units();
+    for (name, value) in &values {
+        match value {
+            Param::Int(value) => scope.push_constant(name.as_str(), *value),
+            Param::Bool(value) => scope.push_constant(name.as_str(), *value),
+            Param::Text(value) => scope.push_constant(name.as_str(), value.clone()),
+        };
+    }
+    match engine.compile_with_scope(&scope, source) {
+        Ok(tree) => {
+            // Constants are in place; the statements that declared them never run.
+            let running = Running::new(
+                tree.clone_functions_only(),
+                linted.decide_line,
+                linted.deciding.clone(),
+            );
+            Some((running, linted, values))
+        }
+        Err(error) => {
+            findings.parse_error(&error);
+            None
+        }
+    }
+}
