@@ -17,3 +17,4 @@ pub mod config;
 pub mod failover;
 pub mod model;
 pub mod policy;
+pub mod probe;

@@ -8,4 +8,5 @@ mod config;
 mod fold;
 mod policies;
 mod policy;
+mod probe;
 mod tidy;

@@ -1,0 +1,398 @@
+//! Runs a plan: starts each probe when it is due, hands on what it found, takes new plans.
+//!
+//! One task owns the schedule; each probe is a task of its own. Results pass through the owner,
+//! so that nothing of a removed series is handed on once a new plan is in force. It never waits
+//! for its receiver: while that is busy a series keeps its one result and is not probed again.
+//! Witnesses are asked beside it (`witness.rs`), while a series fails.
+
+use super::{
+    Order,
+    http::Clients,
+    outcome::{Outcome, Place},
+    patience,
+    plan::{Plan, Series},
+    schedule::{Fired, Rhythm, Schedule, SeriesId},
+    witness::{self, Witnessed},
+};
+use crate::model::{Monitor, Observation};
+use futures_util::FutureExt;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::{AbortHandle, JoinError, JoinHandle, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+/// What the prober found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A probe is over.
+    Probe(Observed),
+    /// A witness was asked.
+    Witness(Witnessed),
+}
+
+/// An observation and when its probe ended, on the monotonic clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The fact.
+    pub observation: Observation,
+    /// When the outcome was known.
+    pub at: Instant,
+}
+
+/// How a prober runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Spreads the phases: the same seed, the same schedule.
+    pub seed: u64,
+    /// How many probes may be in flight; at least 1. 512 by default: processes commonly start
+    /// with 1,024 descriptors, and half of them are for queries, files and operators. Probes
+    /// past it wait their turn; `Plan::worst_in_flight` says whether that can happen.
+    pub max_in_flight: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            max_in_flight: 512,
+        }
+    }
+}
+
+/// Probes that run until this is dropped or shut down.
+#[derive(Debug)]
+pub struct Prober {
+    orders: mpsc::Sender<Replace>,
+    runner: JoinHandle<()>,
+}
+
+struct Replace {
+    ready: Ready,
+    done: oneshot::Sender<()>,
+}
+
+impl Prober {
+    /// Starts to run `plan` in the current tokio runtime; findings go to `out`. Ends when `out`
+    /// is closed.
+    pub fn start(plan: Arc<Plan>, settings: Settings, out: mpsc::Sender<Finding>) -> Self {
+        let (orders, received) = mpsc::channel(1);
+        let ready = Ready::of(plan);
+        let runner = tokio::spawn(Runner::new(settings, out).run(ready, received));
+        Self { orders, runner }
+    }
+
+    /// Puts another plan in force. A series whose target, monitor settings and address are as
+    /// before keeps its rhythm and its running probe; others begin anew or stop, and nothing
+    /// of a stopped one is handed on after this returns. PEM files are read again.
+    pub async fn replace(&self, plan: Arc<Plan>) {
+        let (done, in_force) = oneshot::channel();
+        let ready = Ready::of(plan);
+        if self.orders.send(Replace { ready, done }).await.is_ok() {
+            // An error means that the runner ended: there is nothing left to wait for.
+            in_force.await.ok();
+        }
+    }
+
+    /// Ends all probes, with their sockets.
+    pub async fn shutdown(self) {
+        drop(self.orders);
+        if let Err(error) = self.runner.await {
+            tracing::error!("the prober ended badly: {error}");
+        }
+    }
+}
+
+/// A plan with its monitors made ready, before the runner is bothered with it.
+struct Ready {
+    plan: Arc<Plan>,
+    /// One for each series of the plan.
+    orders: Vec<SharedOrder>,
+}
+
+/// What a series runs, or why it cannot.
+type SharedOrder = Arc<Result<Order, String>>;
+
+impl Ready {
+    fn of(plan: Arc<Plan>) -> Self {
+        let mut clients = Clients::default();
+        let mut known: Vec<(Arc<Monitor>, SharedOrder)> = Vec::new();
+        let mut order_of = |monitor: &Arc<Monitor>| {
+            // Most targets share their monitor; addresses of one target stand side by side.
+            let same = known.iter().rev().find(|(m, _)| Arc::ptr_eq(m, monitor));
+            if let Some((_, order)) = same {
+                return order.clone();
+            }
+            let order = Arc::new(Order::of(monitor, &mut clients));
+            if let Err(problem) = &*order {
+                tracing::error!(monitor = %monitor.name, "cannot probe: {problem}");
+            }
+            known.push((monitor.clone(), order.clone()));
+            order
+        };
+        let orders = plan.series.iter().map(|s| order_of(&s.monitor)).collect();
+        Self { plan, orders }
+    }
+}
+
+/// A series in force.
+struct Running {
+    series: Series,
+    place: Arc<Place>,
+    order: SharedOrder,
+    flight: Option<AbortHandle>,
+}
+
+/// A probe that is over.
+struct Landed {
+    id: SeriesId,
+    outcome: Outcome,
+    late: bool,
+    at: Instant,
+}
+
+struct Runner {
+    began: Instant,
+    schedule: Schedule,
+    running: BTreeMap<SeriesId, Running>,
+    next_id: SeriesId,
+    flights: JoinSet<Landed>,
+    slots: Arc<Semaphore>,
+    /// Results that the receiver had no room for; one for each series at most.
+    waiting: VecDeque<Landed>,
+    failing: BTreeSet<SeriesId>,
+    doubt: watch::Sender<bool>,
+    witnesses: watch::Sender<witness::Orders>,
+    out: mpsc::Sender<Finding>,
+}
+
+impl Runner {
+    fn new(settings: Settings, out: mpsc::Sender<Finding>) -> Self {
+        Self {
+            began: Instant::now(),
+            schedule: Schedule::new(settings.seed),
+            running: BTreeMap::new(),
+            next_id: 0,
+            flights: JoinSet::new(),
+            slots: Arc::new(Semaphore::new(settings.max_in_flight.max(1))),
+            waiting: VecDeque::new(),
+            failing: BTreeSet::new(),
+            doubt: watch::Sender::new(false),
+            witnesses: watch::Sender::default(),
+            out,
+        }
+    }
+
+    async fn run(mut self, ready: Ready, mut orders: mpsc::Receiver<Replace>) {
+        self.adopt(ready);
+        let asking = witness::ask(
+            self.witnesses.subscribe(),
+            self.doubt.subscribe(),
+            self.out.clone(),
+        );
+        let out = self.out.clone();
+        let mut beside = JoinSet::new();
+        beside.spawn(asking);
+        loop {
+            self.fire();
+            let due = self.schedule.next_due_us().map(|us| self.instant(us));
+            let wake = sleep_until(due.unwrap_or_else(Instant::now));
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Replace { ready, done }) => {
+                        self.adopt(ready);
+                        done.send(()).ok();
+                    }
+                    None => break,
+                },
+                () = out.closed() => break,
+                Some(landed) = self.flights.join_next() => self.land(landed),
+                room = out.reserve(), if !self.waiting.is_empty() => {
+                    if room.is_err() { break; }
+                    drop(room);
+                    self.hand_over();
+                }
+                () = wake, if due.is_some() => {}
+            }
+        }
+        self.flights.shutdown().await;
+        beside.shutdown().await;
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn instant(&self, us: u64) -> Instant {
+        self.began + Duration::from_micros(us)
+    }
+
+    /// Puts the series of a plan in force.
+    fn adopt(&mut self, ready: Ready) {
+        let now_us = self.now_us();
+        let Ready { plan, orders } = ready;
+        let running = self.running.iter();
+        let before: BTreeMap<_, _> = running.map(|(&id, r)| (r.series.key(), id)).collect();
+        let mut kept = BTreeSet::new();
+        for (series, order) in plan.series.iter().zip(orders) {
+            let old = before.get(&series.key()).copied();
+            let old = old.and_then(|id| Some((id, self.running.get_mut(&id)?)));
+            match old.filter(|(_, running)| running.series == *series) {
+                Some((id, running)) => {
+                    running.order = order;
+                    kept.insert(id);
+                }
+                None => {
+                    kept.insert(self.begin(series.clone(), order, now_us));
+                }
+            }
+        }
+        let all: Vec<_> = self.running.keys().copied().collect();
+        for id in all.into_iter().filter(|id| !kept.contains(id)) {
+            self.end(id);
+        }
+        self.tell_doubt();
+        let witnesses = witness::Orders::of(&plan);
+        self.witnesses.send_if_modified(|orders| {
+            let changed = *orders != witnesses;
+            *orders = witnesses;
+            changed
+        });
+    }
+
+    fn begin(&mut self, series: Series, order: SharedOrder, now_us: u64) -> SeriesId {
+        let id = self.next_id;
+        self.next_id += 1;
+        let place = Place {
+            target: series.target.clone(),
+            monitor: series.monitor.name.clone(),
+            address: series.at.ip,
+            vantage: series.vantage.clone(),
+        };
+        let us = |ms: i64| ms.max(1).unsigned_abs().saturating_mul(1000);
+        let rhythm = Rhythm {
+            interval_us: us(series.monitor.interval_ms),
+            suspect_us: series.monitor.interval_suspect_ms.map(us),
+        };
+        self.schedule.insert(id, rhythm, now_us);
+        let running = Running {
+            series,
+            place: Arc::new(place),
+            order,
+            flight: None,
+        };
+        self.running.insert(id, running);
+        id
+    }
+
+    fn end(&mut self, id: SeriesId) {
+        self.schedule.remove(id);
+        self.failing.remove(&id);
+        self.waiting.retain(|landed| landed.id != id);
+        if let Some(Running {
+            flight: Some(flight),
+            ..
+        }) = self.running.remove(&id)
+        {
+            flight.abort();
+        }
+    }
+
+    /// Starts what is due.
+    fn fire(&mut self) {
+        while let Some(Fired { id, due_us }) = self.schedule.fire(self.now_us()) {
+            let due = self.instant(due_us);
+            let running = self.running.get_mut(&id).expect("what is due is running");
+            let timeout = patience(&running.series.monitor);
+            let (order, slots) = (running.order.clone(), self.slots.clone());
+            let at = running.series.at;
+            let flight = async move {
+                let fired_late = is_late(due, timeout);
+                let _slot = slots.acquire().await;
+                let deadline = Instant::now() + timeout;
+                let outcome = match &*order {
+                    Ok(order) => {
+                        let address = SocketAddr::new(at.ip, at.port.unwrap_or(order.port()));
+                        let probed = AssertUnwindSafe(order.probe(address, deadline));
+                        match probed.catch_unwind().await {
+                            Ok(probed) => probed.outcome,
+                            Err(_) => Outcome::no_result("the probe panicked: please report this"),
+                        }
+                    }
+                    Err(problem) => Outcome::no_result(problem.clone()),
+                };
+                Landed {
+                    id,
+                    outcome,
+                    // Either timer counts: one that ends a probe late may have slept through
+                    // an answer.
+                    late: fired_late || is_late(deadline, timeout),
+                    at: Instant::now(),
+                }
+            };
+            running.flight = Some(self.flights.spawn(flight));
+        }
+    }
+
+    fn land(&mut self, landed: Result<Landed, JoinError>) {
+        // An error is a probe that was aborted with its series: there is nobody to tell.
+        let Ok(landed) = landed else { return };
+        if self.running.contains_key(&landed.id) {
+            self.waiting.push_back(landed);
+            self.hand_over();
+        }
+    }
+
+    /// Hands on as many results as the receiver has room for.
+    fn hand_over(&mut self) {
+        while let Some(landed) = self.waiting.pop_front() {
+            let Some(running) = self.running.get_mut(&landed.id) else {
+                continue;
+            };
+            let Ok(room) = self.out.try_reserve() else {
+                self.waiting.push_front(landed);
+                return;
+            };
+            let Landed {
+                id,
+                outcome,
+                late,
+                at,
+            } = landed;
+            running.flight = None;
+            let verdict = outcome.verdict();
+            let observation = outcome.observation(&running.place, late);
+            room.send(Finding::Probe(Observed { observation, at }));
+            self.schedule.landed(id, verdict, self.now_us());
+            match verdict {
+                Some(false) => self.failing.insert(id),
+                Some(true) => self.failing.remove(&id),
+                None => false,
+            };
+            self.tell_doubt();
+        }
+    }
+
+    fn tell_doubt(&self) {
+        let in_doubt = !self.failing.is_empty();
+        self.doubt.send_if_modified(|doubt| {
+            let changed = *doubt != in_doubt;
+            *doubt = in_doubt;
+            changed
+        });
+    }
+}
+
+/// Whether it is more than max(100 ms, timeout / 4) after `due`.
+fn is_late(due: Instant, timeout: Duration) -> bool {
+    let grace = (timeout / 4).max(Duration::from_millis(100));
+    Instant::now().saturating_duration_since(due) > grace
+}
