@@ -14,6 +14,7 @@
 //! A module names only lower layers; a test reads the table.
 
 pub mod config;
+pub mod dns;
 pub mod failover;
 pub mod model;
 pub mod policy;

@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod dns;
 mod fold;
 mod policies;
 mod policy;

@@ -1,0 +1,79 @@
+//! What answers are computed from, and how it is replaced while queries run.
+//!
+//! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
+//! the old one or the new one, never a mix, and takes no lock.
+
+use super::{counters::Counters, table::Table, zone::Zones};
+use arc_swap::{ArcSwap, Guard};
+use std::sync::Arc;
+
+/// One state of the answers.
+#[derive(Clone, Debug, Default)]
+pub struct DnsState {
+    /// The static side.
+    pub zones: Arc<Zones>,
+    /// The services' answers.
+    pub table: Arc<Table>,
+}
+
+/// Publishes to every listener that serves it. Clones publish to the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Publisher {
+    state: Arc<ArcSwap<DnsState>>,
+    counters: Arc<Counters>,
+}
+
+impl Publisher {
+    /// Answers nothing but REFUSED until something is published.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces zones and table at once: for a configuration that changes both.
+    pub fn publish(&self, zones: Arc<Zones>, table: Table) {
+        let table = Arc::new(table);
+        self.state.store(Arc::new(DnsState { zones, table }));
+    }
+
+    /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
+    /// publisher must not take an answer back.
+    pub fn publish_table(&self, table: Table) -> bool {
+        let table = Arc::new(table);
+        let mut is_new = true;
+        self.state.rcu(|old| {
+            is_new = old.table.seq() <= table.seq();
+            if is_new {
+                Arc::new(DnsState {
+                    zones: Arc::clone(&old.zones),
+                    table: Arc::clone(&table),
+                })
+            } else {
+                Arc::clone(old)
+            }
+        });
+        is_new
+    }
+
+    /// Replaces the zones.
+    pub fn publish_zones(&self, zones: &Arc<Zones>) {
+        self.state.rcu(|old| DnsState {
+            zones: Arc::clone(zones),
+            table: Arc::clone(&old.table),
+        });
+    }
+
+    /// What is in force now.
+    pub fn state(&self) -> Arc<DnsState> {
+        self.state.load_full()
+    }
+
+    /// The same for as long as one query takes, without touching a counter that all cores share.
+    pub(super) fn borrowed(&self) -> Guard<Arc<DnsState>> {
+        self.state.load()
+    }
+
+    /// What was counted by all listeners.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
