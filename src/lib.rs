@@ -13,7 +13,9 @@
 //!
 //! A module names only lower layers; a test reads the table.
 
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod dns;
 pub mod failover;
 pub mod model;

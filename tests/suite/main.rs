@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod control;
 mod dns;
 mod fold;
 mod policies;

@@ -1,0 +1,3 @@
+//! The commands: what is typed, what is printed, and the exit code.
+
+pub mod show;

@@ -1,0 +1,230 @@
+//! The client of the commands: one HTTP/1.1 request over a blocking socket, time and size bounded.
+//!
+//! Not `reqwest`: that belongs to the probes, is async, and would load a TLS stack to ask for one
+//! page on loopback. We speak to our own server only: `Connection: close`, so that the body is
+//! whatever comes until the end and neither chunks nor keep-alive need be understood (RFC 9112
+//! section 6.3; HTTP/1.0, so that no server may chunk).
+
+use super::routes::ACT_HEADER;
+use crate::{
+    failover::overview::{Overview, ReloadReport},
+    model::duration::format_ms,
+};
+use std::{
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+/// The largest reply, bytes.
+const REPLY_MAX: u64 = 64 << 20;
+/// How long a daemon that is there may take to accept.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How long a reply may take, by default: longer than the server waits for an operation.
+const REPLY_WITHIN: Duration = Duration::from_secs(32);
+
+/// Asks the daemon at one address.
+#[derive(Clone, Debug)]
+pub struct Client {
+    address: SocketAddr,
+    within: Duration,
+}
+
+/// A status and a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 100–999.
+    pub status: u16,
+    /// The body, UTF-8.
+    pub body: String,
+}
+
+impl Client {
+    /// A client of the daemon whose `[server] http` is `address`. A wildcard address is reached
+    /// by loopback.
+    pub fn new(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Self {
+            address: SocketAddr::new(ip, address.port()),
+            within: REPLY_WITHIN,
+        }
+    }
+
+    /// The same with another time limit for a whole reply.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = limit;
+        self
+    }
+
+    /// The overview, as served (for `--json`) and as read.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub fn status(&self) -> Result<(String, Overview), String> {
+        self.overview("/api/v1/status")
+    }
+
+    /// The overview of one service, of this moment, with what would change it next.
+    ///
+    /// # Errors
+    /// One sentence for the operator; also where there is no such service.
+    pub fn service(&self, name: &str) -> Result<(String, Overview), String> {
+        self.overview(&format!("/api/v1/services/{}", percent_encoded(name)))
+    }
+
+    /// Has the daemon load its files again.
+    ///
+    /// # Errors
+    /// One sentence for the operator. Refused files are no error here: the report names them.
+    pub fn reload(&self, by: &str, apply_pending: bool) -> Result<ReloadReport, String> {
+        let body = serde_json::json!({ "by": by, "apply_pending": apply_pending }).to_string();
+        let reply = self.request("POST", "/api/v1/reload", &body)?;
+        self.read(&self.good(reply)?)
+    }
+
+    /// Any path, as it comes.
+    ///
+    /// # Errors
+    /// One sentence for the operator, where nothing or no HTTP came back.
+    pub fn get(&self, path: &str) -> Result<Reply, String> {
+        self.request("GET", path, "")
+    }
+
+    fn overview(&self, path: &str) -> Result<(String, Overview), String> {
+        let body = self.good(self.get(path)?)?;
+        let overview = self.read(&body)?;
+        Ok((body, overview))
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, body: &str) -> Result<T, String> {
+        serde_json::from_str(body).map_err(|error| {
+            format!(
+                "the daemon at {} answers in a form that this version does not know ({error}): \
+                 are both of the same version?",
+                self.address
+            )
+        })
+    }
+
+    /// The body of a good reply; the sentence of a refusal.
+    fn good(&self, reply: Reply) -> Result<String, String> {
+        if reply.status == 200 {
+            return Ok(reply.body);
+        }
+        let parsed: Option<serde_json::Value> = serde_json::from_str(&reply.body).ok();
+        let sentence = parsed
+            .as_ref()
+            .and_then(|body| body.get("error"))
+            .and_then(serde_json::Value::as_str);
+        Err(match sentence {
+            Some(sentence) => sentence.to_owned(),
+            None => format!(
+                "what answers at {} is no sidestep (status {}): does `http` name another \
+                 program's port?",
+                self.address, reply.status
+            ),
+        })
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> Result<Reply, String> {
+        let bytes = self
+            .exchange(method, path, body)
+            .map_err(|error| self.sentence(&error))?;
+        parse(&bytes).ok_or_else(|| {
+            format!(
+                "what answers at {} does not speak HTTP: does `http` name another program's port?",
+                self.address
+            )
+        })
+    }
+
+    fn sentence(&self, error: &io::Error) -> String {
+        let why = match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            // A socket's time limit shows as either, by platform.
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                let limit_ms = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX);
+                format!("no whole reply within {}", format_ms(limit_ms))
+            }
+            _ => error.to_string().to_lowercase(),
+        };
+        format!(
+            "no daemon answers at {} ({why}): is 'sidestep serve' running with this configuration?",
+            self.address
+        )
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
+        let deadline = Instant::now() + self.within;
+        let mut stream =
+            TcpStream::connect_timeout(&self.address, CONNECT_WITHIN.min(self.within))?;
+        stream.set_write_timeout(Some(self.within))?;
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\n{ACT_HEADER}: 1\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 16 * 1_024];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            stream.set_read_timeout(Some(left))?;
+            let read = stream.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(bytes);
+            }
+            bytes.extend_from_slice(&buffer[..read]);
+            if bytes.len() as u64 > REPLY_MAX {
+                return Err(io::Error::other("the reply is larger than 64 MiB"));
+            }
+        }
+    }
+}
+
+/// Status and body of an HTTP/1.x reply that was read to its end; `None` where it is none, or is
+/// shorter than it says.
+fn parse(bytes: &[u8]) -> Option<Reply> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next()?.splitn(3, ' ');
+    words.next()?.strip_prefix("HTTP/1.")?;
+    let status = words.next()?.parse().ok()?;
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        if name.eq_ignore_ascii_case("content-length") {
+            let length: usize = value.trim().parse().ok()?;
+            if length != body.len() {
+                return None;
+            }
+        }
+    }
+    Some(Reply {
+        status,
+        body: body.to_owned(),
+    })
+}
+
+/// A path segment: everything but unreserved characters escaped (RFC 3986 section 2.1).
+fn percent_encoded(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}

@@ -1,0 +1,7 @@
+//! Control as its users see it: what is shown of a state, over HTTP, as metrics, on a terminal.
+
+mod exposition;
+mod http;
+mod overview;
+mod screens;
+mod story;
