@@ -5,17 +5,18 @@
 //!
 //! | layer | modules | what they do |
 //! |---|---|---|
-//! | 1 | `model` | the nouns: plain values |
-//! | 2 | `failover` | the fold: `step`, `apply`, `answers`; the guard; rehearsals |
-//! | 3 | `policy` `probe` `dns` `config` `control` | adapters, none of which knows another |
-//! | 4 | `daemon` | where the adapters meet, live |
-//! | 5 | `cli` | arguments, printing, exit codes |
+//! | 1 | [`model`] | the nouns: plain values |
+//! | 2 | [`failover`] | the fold: `step`, `apply`, `answers`; the guard; rehearsals |
+//! | 3 | [`policy`] [`probe`] [`dns`] [`config`] [`control`] | adapters, none of which knows another |
+//! | 4 | [`daemon`] | where the adapters meet, live |
+//! | 5 | [`cli`] | arguments, printing, exit codes |
 //!
 //! A module names only lower layers; a test reads the table.
 
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod dns;
 pub mod failover;
 pub mod model;

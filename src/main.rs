@@ -1,3 +1,7 @@
-//! The `sidestep` command.
+//! The `sidestep` command: hands the arguments to `cli` and its result to the shell.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sidestep::cli::run()
+}

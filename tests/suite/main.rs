@@ -4,8 +4,10 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod cli;
 mod config;
 mod control;
+mod daemon;
 mod dns;
 mod fold;
 mod policies;

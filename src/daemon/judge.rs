@@ -1,0 +1,452 @@
+//! Judging a candidate: configuration, policies, tests and zones together, or everything that is
+//! wrong with them. The same for a start, a reload and `sidestep check`.
+
+use crate::{
+    config::{self, Loaded, Paths},
+    dns::{self, Zones},
+    failover::{input::ZoneVersion, rehearsal},
+    model::{
+        Config, Diagnostic, DnsName, Monitor, MonitorName, PolicyName, PolicyText, PolicyVersion,
+        Service, Target, ZoneConfig, ZoneSource,
+    },
+    policy::Library,
+    probe,
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What is to be judged: every text is there.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The configuration's path.
+    pub path: PathBuf,
+    /// The configuration.
+    pub loaded: Loaded,
+    /// Policies by name.
+    pub policies: BTreeMap<PolicyName, Arc<str>>,
+    /// Tests by policy.
+    pub tests: BTreeMap<PolicyName, Arc<str>>,
+    /// Zone files by apex.
+    pub zones: BTreeMap<DnsName, Arc<str>>,
+    /// Other files that were read with them; what a zone file includes and is not here is read
+    /// when it is judged.
+    pub beside: BTreeMap<PathBuf, Arc<str>>,
+}
+
+/// What was found good, ready to be in force.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The configuration, with how long results must be kept for the policies' windows.
+    pub config: Arc<Config>,
+    /// Every policy that it uses.
+    pub policies: Vec<PolicyText>,
+    /// The same as each service needs it compiled.
+    pub scripts: Vec<(Service, PolicyText)>,
+    /// The zones.
+    pub zones: Arc<Zones>,
+    /// Their serials and hashes.
+    pub zone_versions: Vec<ZoneVersion>,
+    /// What an operator should know.
+    pub warnings: Vec<Diagnostic>,
+    /// Files that zone files include, as they were judged.
+    pub included: BTreeMap<PathBuf, Arc<str>>,
+}
+
+/// Judges cases; remembers what was tried, so that a reload tries only what changed.
+pub struct Judge {
+    library: Library,
+    /// Digests of trials and tests that passed.
+    passed: Passed,
+    /// Files that zone files include, there or not, good or not.
+    included: BTreeSet<PathBuf>,
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge")
+            .field("passed", &self.passed.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// More is forgotten: what passed is tried again, which costs time and nothing else.
+const PASSED_MAX: usize = 100_000;
+
+/// Digests of trials and tests that passed.
+pub type Passed = BTreeSet<[u8; 32]>;
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self::remembering(Passed::new())
+    }
+}
+
+impl Judge {
+    /// A judge that need not try again what passed before.
+    pub fn remembering(passed: Passed) -> Self {
+        Self {
+            library: Library::new(),
+            passed,
+            included: BTreeSet::new(),
+        }
+    }
+
+    /// What zone files have included since the last call, also where they were refused: a change
+    /// of it may mend them.
+    pub fn take_included(&mut self) -> BTreeSet<PathBuf> {
+        mem::take(&mut self.included)
+    }
+
+    /// What passed.
+    pub fn into_passed(self) -> Passed {
+        self.passed
+    }
+
+    /// Judges a case.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each finding with its file.
+    pub fn judge(&mut self, case: &Case) -> Result<Accepted, Vec<Diagnostic>> {
+        if self.passed.len() > PASSED_MAX {
+            self.passed.clear();
+        }
+        let mut errors: Vec<Diagnostic> = self.probe_problems(case);
+        let mut warnings = case.loaded.warnings.clone();
+        let mut config = case.loaded.config.clone();
+        let scripts = self
+            .compile(case, &mut config, &mut warnings)
+            .map_err(|mut found| {
+                errors.append(&mut found);
+            });
+        let zones = zones(
+            case,
+            &config,
+            &mut warnings,
+            &mut errors,
+            &mut self.included,
+        );
+        let scripts = scripts.unwrap_or_default();
+        if errors.is_empty() {
+            self.try_policies(case, &config, &scripts, &mut errors);
+            self.run_tests(case, &mut errors);
+        }
+        let used: Vec<PolicyVersion> = scripts
+            .iter()
+            .map(|(service, text)| PolicyVersion::of(&text.source, &service.params))
+            .collect();
+        self.library.retain(&used);
+        match zones {
+            Some(zones) if errors.is_empty() => Ok(Accepted {
+                policies: policies(case),
+                config: Arc::new(config),
+                scripts,
+                zone_versions: zones.versions,
+                zones: Arc::new(zones.zones),
+                included: zones.included,
+                warnings,
+            }),
+            _ => Err(deduplicated(errors)),
+        }
+    }
+
+    /// The compiled policies of the last case, for those who measure with them.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    fn probe_problems(&self, case: &Case) -> Vec<Diagnostic> {
+        let problems = probe::problems(&case.loaded.config);
+        let place = |problem: String| {
+            let monitors = case.loaded.config.monitors.keys();
+            let of = |name: &&MonitorName| problem.starts_with(&format!("monitor {name}: "));
+            let places = &case.loaded.places;
+            match monitors.into_iter().find(of) {
+                Some(name) => places.monitor(name, problem_key(&problem), &*problem),
+                None => Diagnostic::error(case.path.display().to_string(), "", 0, 0, &*problem),
+            }
+        };
+        problems.into_iter().map(place).collect()
+    }
+
+    /// Compiles every service's policy; sets how long results are kept.
+    fn compile(
+        &mut self,
+        case: &Case,
+        config: &mut Config,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Result<Vec<(Service, PolicyText)>, Vec<Diagnostic>> {
+        let (mut scripts, mut errors) = (Vec::new(), Vec::new());
+        for service in config.services.values_mut() {
+            let Some(source) = case.policies.get(&service.policy) else {
+                continue;
+            };
+            let text = PolicyText {
+                name: service.policy.clone(),
+                source: Arc::clone(source),
+            };
+            match self.library.candidate(service, &text) {
+                Ok(candidate) => {
+                    service.keep_ms = service.history_ms.max(candidate.windows_ms);
+                    let named = candidate.warnings.iter().cloned();
+                    warnings.extend(named.map(|found| case.in_policy(&service.policy, found)));
+                    self.library.adopt(&candidate);
+                    scripts.push((service.clone(), text));
+                }
+                Err(found) => {
+                    let place = |found| case.of_service(service, found);
+                    errors.extend(found.into_iter().map(place));
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(scripts)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Runs every policy in the worlds of the trials.
+    fn try_policies(
+        &mut self,
+        case: &Case,
+        config: &Config,
+        scripts: &[(Service, PolicyText)],
+        errors: &mut Vec<Diagnostic>,
+    ) {
+        for (service, text) in scripts {
+            let digest = digest(&[&format!("{:?}", shape(config, service)), &text.source]);
+            if self.passed.contains(&digest) {
+                continue;
+            }
+            self.library.record_lines(true);
+            let report = rehearsal::trials(config, &service.name, text, &self.library);
+            self.library.record_lines(false);
+            if report.faults.is_empty() {
+                self.passed.insert(digest);
+            }
+            for (world, fault) in report.faults {
+                let line = usize::try_from(fault.line).unwrap_or(0);
+                let message = format!(
+                    "{} (in the trial \"{world}\" of service {})",
+                    fault.message, service.name
+                );
+                let found = Diagnostic::error("", &text.source, line, 0, message);
+                errors.push(case.in_policy(&text.name, found));
+            }
+        }
+    }
+
+    /// Runs the tests of every policy of the case.
+    fn run_tests(&mut self, case: &Case, errors: &mut Vec<Diagnostic>) {
+        for (policy, tests) in &case.tests {
+            let Some(source) = case.policies.get(policy) else {
+                continue;
+            };
+            let digest = digest(&["tests", source, tests]);
+            if self.passed.contains(&digest) {
+                continue;
+            }
+            let text = PolicyText {
+                name: policy.clone(),
+                source: Arc::clone(source),
+            };
+            let file = Paths::of(&case.path).policy_test(&case.loaded.config, policy);
+            let file = file.display().to_string();
+            let before = errors.len();
+            match super::stories::run(&self.library, &file, tests, &text) {
+                Err(found) => errors.extend(found),
+                Ok(outcomes) => {
+                    for (story, outcome) in outcomes {
+                        for failure in outcome.failures {
+                            let message =
+                                format!("the test \"{}\" fails: {}", story.name, failure.message);
+                            errors.push(Diagnostic::error(&*file, tests, failure.line, 0, message));
+                        }
+                    }
+                }
+            }
+            if errors.len() == before {
+                self.passed.insert(digest);
+            }
+        }
+    }
+}
+
+impl Case {
+    /// A finding in a policy, under the path that its operator knows.
+    pub fn in_policy(&self, policy: &PolicyName, mut found: Diagnostic) -> Diagnostic {
+        let path = Paths::of(&self.path).policy(&self.loaded.config, policy);
+        found.file = path.display().to_string();
+        found
+    }
+
+    /// A finding about a service's policy or its parameters.
+    fn of_service(&self, service: &Service, found: Diagnostic) -> Diagnostic {
+        match found.file.strip_prefix("params.") {
+            Some(_) => self
+                .loaded
+                .places
+                .service(&service.name, &found.file, found.message),
+            None => self.in_policy(&service.policy, found),
+        }
+    }
+}
+
+/// The key of a monitor that a problem with it is about.
+fn problem_key(problem: &str) -> &'static str {
+    let is_about_ca = problem.contains(": ca ");
+    if is_about_ca { "ca" } else { "url" }
+}
+
+/// Zones that were built.
+struct Built {
+    zones: Zones,
+    versions: Vec<ZoneVersion>,
+    included: BTreeMap<PathBuf, Arc<str>>,
+}
+
+fn zones(
+    case: &Case,
+    config: &Config,
+    warnings: &mut Vec<Diagnostic>,
+    errors: &mut Vec<Diagnostic>,
+    included: &mut BTreeSet<PathBuf>,
+) -> Option<Built> {
+    let paths = Paths::of(&case.path);
+    let files: Vec<PathBuf> = config
+        .zones
+        .iter()
+        .map(|zone| match &zone.source {
+            ZoneSource::File(file) => paths.resolve(file),
+            ZoneSource::Ns(_) | ZoneSource::Made => case.path.clone(),
+        })
+        .collect();
+    let input = |(zone, file)| {
+        let zone: &ZoneConfig = zone;
+        let text = case.zones.get(&zone.name).map(|text| &**text);
+        dns::ZoneInput {
+            config: zone,
+            file,
+            text,
+        }
+    };
+    let inputs: Vec<_> = config
+        .zones
+        .iter()
+        .zip(files.iter().map(PathBuf::as_path))
+        .map(input)
+        .collect();
+    let mut hashes = Sha256::new();
+    let mut texts = BTreeMap::new();
+    let mut read = |path: &Path| {
+        included.insert(path.to_owned());
+        let text: Arc<str> = match case.beside.get(path) {
+            Some(text) => Arc::clone(text),
+            None => config::read(path)
+                .map_err(|found| std::io::Error::other(found.message))?
+                .into(),
+        };
+        hashes.update(&*text);
+        texts.insert(path.to_owned(), Arc::clone(&text));
+        Ok(text.as_ref().to_owned())
+    };
+    let built = Zones::build(&inputs, &config.services, &config.server.name, &mut read);
+    warnings.extend(built.warnings);
+    let hash_included = hashes.finalize();
+    match built.zones {
+        Err(mut found) => {
+            errors.append(&mut found);
+            None
+        }
+        Ok(zones) => {
+            let version = |zone: &ZoneConfig| {
+                let text = case.zones.get(&zone.name).map_or("", |text| text);
+                let made = format!("{:?}", zone.source);
+                let hash = digest(&[text, &made, &format!("{hash_included:?}")]);
+                ZoneVersion {
+                    apex: zone.name.clone(),
+                    serial: zones.serial_of(&zone.name),
+                    hash: hash
+                        .iter()
+                        .take(8)
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect(),
+                }
+            };
+            let versions = config.zones.iter().map(version).collect();
+            Some(Built {
+                zones,
+                versions,
+                included: texts,
+            })
+        }
+    }
+}
+
+/// Every policy that the configuration uses.
+fn policies(case: &Case) -> Vec<PolicyText> {
+    let used: BTreeSet<&PolicyName> = case
+        .loaded
+        .config
+        .services
+        .values()
+        .map(|service| &service.policy)
+        .collect();
+    let text = |name: &&PolicyName| {
+        let source = Arc::clone(case.policies.get(*name)?);
+        Some(PolicyText {
+            name: (*name).clone(),
+            source,
+        })
+    };
+    used.iter().filter_map(text).collect()
+}
+
+/// What of a service a trial's outcome depends on: services alike are tried once.
+fn shape(config: &Config, service: &Service) -> (Service, Vec<Target>, Vec<Monitor>, bool) {
+    let alike = Service {
+        name: "".into(),
+        names: Vec::new(),
+        rto_ms: None,
+        ..service.clone()
+    };
+    let targets = service
+        .targets
+        .iter()
+        .filter_map(|name| config.targets.get(name));
+    let monitors = service
+        .monitors
+        .iter()
+        .filter_map(|name| config.monitors.get(name));
+    (
+        alike,
+        targets.cloned().collect(),
+        monitors.cloned().collect(),
+        config.witness.is_some(),
+    )
+}
+
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Services that share a policy find the same things wrong with it.
+fn deduplicated(findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for found in findings {
+        if !kept.contains(&found) {
+            kept.push(found);
+        }
+    }
+    kept
+}

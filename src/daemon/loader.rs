@@ -1,0 +1,439 @@
+//! The loader's thread: something changed on disk, or somebody asked; what is good goes in force.
+//!
+//! Each change retries everything that was refused, together. Where that fails, the configuration
+//! is taken whole or not at all, and each policy and zone that loads alone is taken. What is
+//! refused stays refused aloud, with what is still running.
+
+use super::{
+    case::{case, changes},
+    fold::{Message, Reloaded},
+    judge::{Accepted, Case, Judge},
+    sources::Sources,
+    tally::Tally,
+    watch::{self, Watcher},
+};
+use crate::{
+    config::{Loaded, Paths},
+    failover::overview::{PendingReload, Refused, ReloadReport},
+    model::{Config, Diagnostic, PolicyVersion, Service},
+    probe::{Plan, Prober},
+};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+/// How often, and after which pause, a file that was emptied is read again: an editor that
+/// truncates and writes needs a moment.
+const HALF_SAVED_PAUSES: [Duration; 4] = [Duration::from_millis(50); 4];
+
+/// What the loader is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Something changed in a watched folder.
+    Changed,
+    /// Somebody wants a reload now, and to know what became of it.
+    Reload {
+        /// Who.
+        by: String,
+        /// Also where a service with `reload = "ask"` would move.
+        apply_pending: bool,
+        /// Where to say so; `None` where nobody waits.
+        reply: Option<SyncSender<ReloadReport>>,
+    },
+    /// The end.
+    Stop,
+}
+
+/// What operators are shown of the loader.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loading {
+    /// What is refused now.
+    pub refused: Vec<Refused>,
+    /// What waits for an operator: it would move services that want to be asked.
+    pub pending: Option<PendingReload>,
+}
+
+/// The loader.
+pub(super) struct Loader {
+    pub(super) path: PathBuf,
+    pub(super) judge: Judge,
+    /// What is in force.
+    pub(super) in_force: Case,
+    pub(super) accepted: Arc<Accepted>,
+    /// What was last read, in force or not.
+    pub(super) seen: Sources,
+    /// The configuration of `seen` where it parses: its folders are watched, too.
+    pub(super) candidate: Option<Config>,
+    /// Files that zone files include, of the zones in force and of refused ones.
+    pub(super) included: BTreeSet<PathBuf>,
+    pub(super) fold: SyncSender<Message>,
+    pub(super) prober: Arc<Prober>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) watcher: Option<Watcher>,
+    pub(super) shown: Arc<Mutex<Loading>>,
+    pub(super) tally: Arc<Tally>,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration as it was parsed; `None` where it could not be read.
+type Parsed = Option<Result<Loaded, Vec<Diagnostic>>>;
+
+/// What could be taken of what was read.
+struct Plucked {
+    accepted: Option<(Case, Accepted)>,
+    refused: Vec<Diagnostic>,
+}
+
+impl Loader {
+    /// Puts what was loaded first in force.
+    pub(super) fn start(&mut self) {
+        let (reply, replied) = sync_channel(1);
+        let accepted = Arc::clone(&self.accepted);
+        let by = "start".to_owned();
+        let message = Message::Reload {
+            accepted,
+            by,
+            apply_pending: true,
+            reply,
+        };
+        if self.fold.send(message).is_ok() && replied.recv().is_ok() {
+            let plan = Arc::new(Plan::of(&self.accepted.config));
+            self.runtime.block_on(self.prober.replace(plan));
+        }
+    }
+
+    /// Runs until told to stop. `orders` is where [`Order::Changed`] comes from, too.
+    pub(super) fn run(mut self, inbox: &Receiver<Order>) {
+        self.watch();
+        // What was saved after it was read and before it was watched.
+        let mut next = Some(Order::Changed);
+        loop {
+            let Some(order) = next.take().or_else(|| inbox.recv().ok()) else {
+                return;
+            };
+            match order {
+                Order::Stop => return,
+                Order::Changed => {
+                    next = watch::settle(inbox, |order| matches!(order, Order::Changed));
+                    let (now, parsed) = self.settled();
+                    if now != self.seen {
+                        self.seen = now;
+                        self.reload(parsed, "watch", false);
+                    }
+                }
+                Order::Reload {
+                    by,
+                    apply_pending,
+                    reply,
+                } => {
+                    let (now, parsed) = self.settled();
+                    self.seen = now;
+                    let report = self.reload(parsed, &by, apply_pending);
+                    if let Some(reply) = reply {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(report);
+                    }
+                }
+            }
+            // A folder that was replaced is watched anew; what was saved there meanwhile counts.
+            if self.watch() && next.is_none() {
+                next = Some(Order::Changed);
+            }
+        }
+    }
+
+    /// The sources, once no file is in the middle of being saved.
+    fn settled(&self) -> (Sources, Parsed) {
+        let mut read = self.read();
+        for pause in HALF_SAVED_PAUSES {
+            if !read.0.is_half_saved(&self.seen) {
+                break;
+            }
+            thread::sleep(pause);
+            read = self.read();
+        }
+        read
+    }
+
+    fn read(&self) -> (Sources, Parsed) {
+        let config = &self.in_force.loaded.config;
+        let (mut sources, parsed) = Sources::read(&self.path, Some(config));
+        sources.read_included(&self.included);
+        (sources, parsed)
+    }
+
+    /// Judges what was read and puts in force what is good.
+    fn reload(&mut self, parsed: Parsed, by: &str, apply_pending: bool) -> ReloadReport {
+        let parsed_config = match &parsed {
+            Some(Ok(loaded)) => Some(loaded.config.clone()),
+            _ => None,
+        };
+        self.candidate = parsed_config;
+        let Plucked { accepted, refused } = self.pluck(parsed);
+        let refused: Vec<Refused> = refused.into_iter().map(|found| self.kept(found)).collect();
+        for refused in &refused {
+            tracing::error!(kept = %refused.kept, "refused: {}", refused.diagnostic);
+        }
+        let mut report = ReloadReport {
+            refused,
+            ..ReloadReport::default()
+        };
+        if let Some((case, accepted)) = accepted {
+            self.put_in_force(case, Arc::new(accepted), by, apply_pending, &mut report);
+        }
+        self.include();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mended = !shown.refused.is_empty() && report.refused.is_empty();
+        shown.refused.clone_from(&report.refused);
+        shown.pending.clone_from(&report.pending);
+        drop(shown);
+        if mended {
+            tracing::info!(%by, "nothing is refused any more");
+        }
+        if by != "watch" && report.taken.is_empty() && report.refused.is_empty() {
+            tracing::info!(%by, "a reload was asked for: nothing new is in force");
+        }
+        self.tally.reloaded(report.refused.is_empty());
+        report
+    }
+
+    /// Notes what zone files include now. What was not read with the others is read here, and
+    /// compared with what was judged at the next look.
+    fn include(&mut self) {
+        self.included = self.judge.take_included();
+        self.included.extend(self.accepted.included.keys().cloned());
+        for (file, text) in &self.accepted.included {
+            let judged = || Ok(Arc::clone(text));
+            self.seen.beside.entry(file.clone()).or_insert_with(judged);
+        }
+        let unread = |file: &&PathBuf| !self.seen.beside.contains_key(*file);
+        let unread: Vec<_> = self.included.iter().filter(unread).cloned().collect();
+        self.seen.read_included(&unread);
+    }
+
+    fn put_in_force(
+        &mut self,
+        case: Case,
+        accepted: Arc<Accepted>,
+        by: &str,
+        apply_pending: bool,
+        report: &mut ReloadReport,
+    ) {
+        let mut changed = changes(&self.in_force, &case);
+        if changed.is_empty() && self.accepted.zone_versions == accepted.zone_versions {
+            // Comments moved lines, or a test changed: findings are to point at the text of now.
+            self.in_force = case;
+            return;
+        }
+        // What was said at the last reload is known.
+        let known = &self.accepted.warnings;
+        let new = accepted.warnings.iter();
+        for warning in new.filter(|warning| !known.contains(warning)) {
+            tracing::warn!("{}", warning.headline());
+        }
+        let (reply, replied) = sync_channel(1);
+        let message = Message::Reload {
+            accepted: Arc::clone(&accepted),
+            by: by.to_owned(),
+            apply_pending,
+            reply,
+        };
+        // An error on either side means that the daemon is stopping.
+        if self.fold.send(message).is_err() {
+            return;
+        }
+        match replied.recv() {
+            Err(_) => {}
+            Ok(Reloaded::Pending { would_move, since }) => {
+                for moves in &would_move {
+                    tracing::warn!(
+                        "a reload waits: it would move {moves}; `sidestep reload --apply`"
+                    );
+                }
+                let waiting = PendingReload {
+                    by: by.to_owned(),
+                    since,
+                    moves: would_move,
+                };
+                // Asked again, it waits since it was asked first.
+                let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = shown.pending.clone();
+                let same = before.filter(|before| before.moves == waiting.moves);
+                report.pending = Some(same.unwrap_or(waiting));
+            }
+            Ok(Reloaded::InForce { moved }) => {
+                let old = &self.in_force.loaded.config.server;
+                let new = &case.loaded.config.server;
+                if (&old.dns, &old.http, &old.data) != (&new.dns, &new.http, &new.data) {
+                    let sentence = "dns, http and data of [server] need a restart";
+                    tracing::warn!("{sentence}: the rest is in force");
+                    changed.push(format!("all but what needs a restart ({sentence})"));
+                }
+                self.runtime
+                    .block_on(self.prober.replace(Arc::new(Plan::of(&accepted.config))));
+                report.taken = changed;
+                report.moved = moved;
+                self.in_force = case;
+                let read = &self.seen.beside;
+                self.in_force
+                    .beside
+                    .retain(|file, _| read.contains_key(file));
+                let included = accepted.included.clone();
+                self.in_force.beside.extend(included);
+                self.accepted = accepted;
+            }
+        }
+    }
+
+    /// The largest part of what was read that loads.
+    fn pluck(&mut self, parsed: Parsed) -> Plucked {
+        let sources = self.seen.clone();
+        let mut refused = Vec::new();
+        let whole = match parsed {
+            Some(Ok(loaded)) => Some(loaded),
+            Some(Err(found)) => {
+                refused.extend(found);
+                None
+            }
+            None => {
+                refused.extend(sources.config.clone().err());
+                None
+            }
+        };
+        if let Some(loaded) = whole.clone() {
+            match case(&self.path, loaded, &sources).and_then(|case| {
+                let accepted = self.judge.judge(&case)?;
+                Ok((case, accepted))
+            }) {
+                Ok(accepted) => {
+                    return Plucked {
+                        accepted: Some(accepted),
+                        refused,
+                    };
+                }
+                Err(found) => refused.extend(found),
+            }
+        } else {
+            // Nobody else says what else cannot be read.
+            let in_force = self.in_force.loaded.clone();
+            refused.extend(
+                case(&self.path, in_force, &sources)
+                    .err()
+                    .unwrap_or_default(),
+            );
+        }
+        Plucked {
+            accepted: self.piecemeal(whole, &sources, &mut refused),
+            refused,
+        }
+    }
+
+    /// Takes the configuration alone, then each policy and zone that loads alone. What does not
+    /// is refused for what is wrong with it alone: together, one error may have hidden it.
+    fn piecemeal(
+        &mut self,
+        whole: Option<Loaded>,
+        sources: &Sources,
+        refused: &mut Vec<Diagnostic>,
+    ) -> Option<(Case, Accepted)> {
+        let mut best: Option<(Case, Accepted)> = None;
+        let mut attempt =
+            |best: &mut Option<(Case, Accepted)>, case: Case| match self.judge.judge(&case) {
+                Ok(accepted) => *best = Some((case, accepted)),
+                Err(found) => add_new(refused, found),
+            };
+        let in_force = &self.in_force;
+        let base = |best: &Option<(Case, Accepted)>| {
+            best.as_ref()
+                .map_or_else(|| in_force.clone(), |(case, _)| case.clone())
+        };
+        if let Some(loaded) = whole {
+            let mut case = in_force.clone();
+            case.loaded = loaded;
+            case.add_missing(sources);
+            attempt(&mut best, case);
+        }
+        for name in sources.policies.keys() {
+            let mut case = base(&best);
+            if case.uses(name) && case.take_policy(name, sources) {
+                attempt(&mut best, case);
+            }
+        }
+        for (apex, text) in &sources.zones {
+            let mut case = base(&best);
+            let Ok(text) = text else { continue };
+            if case.zones.get(apex).is_some_and(|old| old != text) {
+                case.zones.insert(apex.clone(), Arc::clone(text));
+                case.take_beside(sources);
+                attempt(&mut best, case);
+            }
+        }
+        let mut case = base(&best);
+        if case.take_beside(sources) {
+            attempt(&mut best, case);
+        }
+        best
+    }
+
+    /// A refused finding with what goes on running instead.
+    fn kept(&self, found: Diagnostic) -> Refused {
+        let config = &self.in_force.loaded.config;
+        let paths = Paths::of(&self.path);
+        let version = |service: &Service| {
+            let file = paths.policy(config, &service.policy);
+            let source = self.in_force.policies.get(&service.policy)?;
+            let version = PolicyVersion::of(source, &service.params);
+            (file.display().to_string() == found.file).then(|| version.short().to_owned())
+        };
+        // Services that share a policy may run it with other parameters.
+        let versions: BTreeSet<String> = config.services.values().filter_map(version).collect();
+        let versions: Vec<String> = versions.into_iter().collect();
+        let kept = match versions.len() {
+            0 => "still running what was in force".to_owned(),
+            1 => format!("still running version {}", versions[0]),
+            _ => format!("still running versions {}", versions.join(", ")),
+        };
+        Refused {
+            file: found.file.clone(),
+            diagnostic: found,
+            kept,
+        }
+    }
+
+    /// Watches every folder that matters; whether one is new.
+    fn watch(&mut self) -> bool {
+        let configs: Vec<_> = [Some(&self.in_force.loaded.config), self.candidate.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let folders = self.seen.folders(&configs);
+        self.watcher
+            .as_mut()
+            .is_some_and(|watcher| watcher.watch(&folders))
+    }
+}
+
+/// Adds findings that say something new.
+fn add_new(refused: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) {
+    for found in found {
+        let same =
+            |known: &Diagnostic| (&known.file, &known.message) == (&found.file, &found.message);
+        if !refused.iter().any(same) {
+            refused.push(found);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The outlook: what would change a service's answer next, in sentences.
+//!
+//! Worked out on a copy of the state, on the thread of whoever asks, with the policy compiled
+//! anew: looking an hour ahead takes a while, and the fold waits for nobody.
+
+use super::fold::names;
+use crate::{
+    failover::{
+        State,
+        rehearsal::{self, Change},
+    },
+    model::{ServiceName, duration::format_ms},
+    policy::Library,
+};
+
+/// How far ahead an outlook looks ...
+const HORIZON_MS: i64 = 3_600_000;
+/// ... in at most this many rounds of probes.
+const HORIZON_ROUNDS: i64 = 3_000;
+
+/// What would change a service's answer next; nothing for a service that does not exist.
+pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
+    let world = state.world();
+    let library = Library::new();
+    let configured = world.config.services.get(service);
+    if let Some(configured) = configured
+        && let Some(text) = world.policies.get(&configured.policy)
+        && let Ok(candidate) = library.candidate(configured, text)
+    {
+        library.adopt(&candidate);
+    }
+    let horizon_ms = horizon_ms(state, service);
+    let outlook = rehearsal::outlook(state, service, &library, horizon_ms);
+    let sentence = |condition: &str, change: Option<Change>| match change {
+        None => format!(
+            "{condition}: nothing changes within {}",
+            format_ms(horizon_ms)
+        ),
+        Some(change) => format!(
+            "{condition}: {} in {}, \"{}\" (line {})",
+            names(&change.serve),
+            format_ms(change.at_ms),
+            change.reason,
+            change.line
+        ),
+    };
+    let active = world
+        .service(service)
+        .and_then(|known| known.serving.first());
+    let Some(active) = active else {
+        return Vec::new();
+    };
+    vec![
+        sentence("if every probe goes on as it is", outlook.if_unchanged),
+        sentence(
+            &format!("if {active} fails from now on"),
+            outlook.if_active_fails,
+        ),
+    ]
+}
+
+/// How far ahead a service's outlook looks: less far where it is probed very often.
+fn horizon_ms(state: &State, service: &ServiceName) -> i64 {
+    let config = &state.world().config;
+    let monitors = config
+        .services
+        .get(service)
+        .into_iter()
+        .flat_map(|known| &known.monitors);
+    let intervals = monitors
+        .filter_map(|name| config.monitors.get(name))
+        .map(|m| m.interval_ms);
+    intervals.min().map_or(HORIZON_MS, |shortest_ms| {
+        HORIZON_MS.min(shortest_ms.saturating_mul(HORIZON_ROUNDS))
+    })
+}

@@ -1,0 +1,73 @@
+//! Running a policy's tests: the file's stories through the rehearsal, under the real engine.
+
+use crate::{
+    config::parse_stories,
+    failover::rehearsal::{StoryOutcome, run_story},
+    model::{Diagnostic, OnFault, OnReload, PolicyText, Service, story::Story},
+    policy::Library,
+};
+use std::path::Path;
+
+/// Runs every story of the file `tests`, named `file` in findings, under `policy`.
+///
+/// # Errors
+/// What is wrong with the file itself, or with the policy under a story's parameters.
+pub fn run(
+    library: &Library,
+    file: &str,
+    tests: &str,
+    policy: &PolicyText,
+) -> Result<Vec<(Story, StoryOutcome)>, Vec<Diagnostic>> {
+    let stories = parse_stories(file, tests)?;
+    let mut outcomes = Vec::new();
+    for story in stories {
+        let candidate = library
+            .candidate(&service_of(&story, policy), policy)
+            .map_err(|found| {
+                let of = |found| of_story(file, tests, &story, policy, found);
+                found.into_iter().map(of).collect::<Vec<_>>()
+            })?;
+        library.adopt(&candidate);
+        let outcome = run_story(&story, policy, candidate.windows_ms, library);
+        outcomes.push((story, outcome));
+    }
+    Ok(outcomes)
+}
+
+/// A service as the story has one: its targets and parameters matter to the lint.
+fn service_of(story: &Story, policy: &PolicyText) -> Service {
+    Service {
+        name: "story".into(),
+        names: Vec::new(),
+        ttl_ms: story.ttl_ms,
+        targets: story.targets.clone(),
+        monitors: vec!["probe".into()],
+        policy: policy.name.clone(),
+        params: story.params.clone(),
+        history_ms: crate::model::service::default_history_ms(),
+        keep_ms: 0,
+        max_switches: story.max_switches,
+        on_fault: OnFault::Hold,
+        rto_ms: None,
+        reload: OnReload::Apply,
+    }
+}
+
+/// A finding about a story's parameters points at the story, one in the policy beside its tests.
+fn of_story(
+    file: &str,
+    tests: &str,
+    story: &Story,
+    policy: &PolicyText,
+    mut found: Diagnostic,
+) -> Diagnostic {
+    if found.file == policy.name.as_str() {
+        found.file = Path::new(file)
+            .with_file_name(policy.name.as_str())
+            .display()
+            .to_string();
+        return found;
+    }
+    let message = format!("the test \"{}\": {}", story.name, found.message);
+    Diagnostic::error(file, tests, story.line, 0, message)
+}

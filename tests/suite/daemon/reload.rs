@@ -1,0 +1,302 @@
+//! Reloads: what is good is in force at once, what is not is refused aloud, and no query is lost.
+
+use super::site::{FIRST, ONE_TWO, Site, two_targets};
+use sidestep::dns;
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A policy like [`FIRST`] whose TTL tells it apart.
+fn first_with_ttl(secs: u32) -> String {
+    format!("fn decide(service) {{ serve(service.primary, \"the first\").ttl({secs} * SECOND) }}\n")
+}
+
+#[test]
+fn a_saved_policy_is_in_force_at_once() {
+    let site = Site::usual();
+    let evaluations = site.daemon().operations().metrics().evaluations;
+    assert!(evaluations > 4, "evaluations are counted: {evaluations}");
+    let saved = Instant::now();
+    site.save("policies/www.rhai", &first_with_ttl(7));
+    site.decision(|decision| decision.ttl_ms == 7_000);
+    let took = saved.elapsed();
+    assert_eq!(site.ask("www.example.com").ttl_secs, Some(7));
+    // 200 ms is the aim, measured by the benchmark; this is five times as much.
+    assert!(took < Duration::from_secs(1), "in force after {took:?}");
+}
+
+/// One way in which an editor saves a text.
+type Save<'a> = &'a dyn Fn(&str);
+
+#[test]
+fn every_way_of_saving_is_one_reload() {
+    let site = Site::usual();
+    let path = site.path("policies/www.rhai");
+    let ways: [(&str, Save<'_>); 6] = [
+        ("write in place", &|text| fs::write(&path, text).unwrap()),
+        ("rename over", &|text| {
+            let new = path.with_extension("rhai.new");
+            fs::write(&new, text).unwrap();
+            fs::rename(new, &path).unwrap();
+        }),
+        ("backup, then new file", &|text| {
+            fs::rename(&path, path.with_extension("rhai~")).unwrap();
+            fs::write(&path, text).unwrap();
+        }),
+        ("many small writes", &|text| {
+            let mut file = File::create(&path).unwrap();
+            for byte in text.as_bytes() {
+                file.write_all(&[*byte]).unwrap();
+            }
+        }),
+        ("a moment of an empty file", &|text| {
+            let mut file = File::create(&path).unwrap();
+            // Longer than a burst of events is waited for, shorter than an editor takes.
+            thread::sleep(Duration::from_millis(80));
+            file.write_all(text.as_bytes()).unwrap();
+        }),
+        ("written twice", &|text| {
+            fs::write(&path, text).unwrap();
+            fs::write(&path, text).unwrap();
+        }),
+    ];
+    for (index, (way, save)) in (10..).zip(ways) {
+        let before = site.reloads();
+        assert_eq!(before, 0, "nothing was saved before '{way}'");
+        save(&first_with_ttl(index));
+        site.decision(|decision| decision.ttl_ms == i64::from(index) * 1_000);
+        // The decision's own reload was read away with the events before it.
+        assert_eq!(site.reloads(), 0, "'{way}' is one reload");
+        assert_eq!(
+            site.refused(),
+            Vec::<String>::new(),
+            "'{way}' is never half a file"
+        );
+    }
+    site.save("policies/www.rhai", &first_with_ttl(15));
+    assert_eq!(site.reloads(), 0, "the same text again is none");
+}
+
+#[test]
+fn a_bad_policy_is_refused_by_name_and_the_old_one_goes_on() {
+    let site = Site::usual();
+    for (text, expected) in [
+        (
+            "fn decide(service) { serve(service.primary, \"the first\") \n",
+            "policies/www.rhai:",
+        ),
+        (
+            "fn decide(service) { srve(service.primary, \"the first\") }\n",
+            "policies/www.rhai:1:22: unknown function 'srve', did you mean 'serve'?",
+        ),
+        (
+            "fn decide(service) { if service.active.is_down(3) { return hold(1 / 0); } hold(\"x\") }\n",
+            "policies/www.rhai:1",
+        ),
+        ("fn choose(service) { hold(\"x\") }\n", "policies/www.rhai"),
+    ] {
+        site.save("policies/www.rhai", text);
+        let refused = site.wait_refused(|refused| refused.iter().any(|one| one.contains(expected)));
+        assert!(
+            refused[0].ends_with(&format!("(still running version {})", version(&site))),
+            "{refused:?}"
+        );
+        assert_eq!(site.ask("www.example.com").ttl_secs, Some(30));
+        assert_eq!(
+            site.overview().services[0]
+                .decision
+                .as_ref()
+                .unwrap()
+                .reason,
+            "the first"
+        );
+    }
+    site.save("policies/www.rhai", &first_with_ttl(9));
+    site.decision(|decision| decision.ttl_ms == 9_000);
+    site.wait_refused(<[String]>::is_empty);
+}
+
+fn version(site: &Site) -> String {
+    site.overview().services[0]
+        .policy_version
+        .short()
+        .to_owned()
+}
+
+#[test]
+fn a_policy_that_fails_its_test_is_refused() {
+    let site = Site::usual();
+    site.save(
+        "policies/www.test.toml",
+        "[[test]]\nname = \"stays on one\"\ninterval = \"1s\"\none = \".*9\"\ntwo = \".*9\"\n\
+         expect = [ { at = \"9s\", serve = \"one\" } ]\n",
+    );
+    site.save(
+        "policies/www.rhai",
+        "fn decide(service) { serve(service.targets[service.targets.len - 1], \"the last\") }\n",
+    );
+    let refused = site.wait_refused(|refused| !refused.is_empty());
+    assert!(
+        refused[0].contains("www.test.toml") && refused[0].contains("stays on one"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        site.ask("www.example.com").addresses,
+        ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+}
+
+#[test]
+fn a_broken_configuration_does_not_keep_a_good_policy_out() {
+    let site = Site::usual();
+    let good = two_targets(site.web, ONE_TWO);
+    site.save("sidestep.toml", &good.replace("targets = [", "tragets = ["));
+    let refused = site.wait_refused(|refused| !refused.is_empty());
+    assert!(refused[0].starts_with("sidestep.toml:"), "{refused:?}");
+    assert!(
+        refused[0].ends_with("(still running what was in force)"),
+        "{refused:?}"
+    );
+
+    site.save("policies/www.rhai", &first_with_ttl(8));
+    site.decision(|decision| decision.ttl_ms == 8_000);
+    assert!(site.refused()[0].starts_with("sidestep.toml:"));
+
+    // Mended, it is tried again with everything else.
+    site.save(
+        "sidestep.toml",
+        &good.replace("[[service]]", "[[service]]\nttl = \"11s\""),
+    );
+    site.wait_refused(<[String]>::is_empty);
+}
+
+#[test]
+fn a_removed_target_leaves_the_answer_at_once() {
+    let site = Site::usual();
+    let without = two_targets(site.web, "targets = [\"two\"]\n");
+    site.save("sidestep.toml", &without);
+    let decision = site.decision(|decision| &*decision.serve[0] == "two");
+    assert!(
+        decision.alert.is_some() || decision.reason == "the first",
+        "{decision:?}"
+    );
+    assert_eq!(
+        site.ask("www.example.com").addresses,
+        ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]
+    );
+}
+
+#[test]
+fn a_reload_that_moves_traffic_says_so_or_asks() {
+    let site = Site::usual();
+    site.save(
+        "sidestep.toml",
+        &two_targets(site.web, "targets = [\"two\", \"one\"]\n"),
+    );
+    let decision = site.decision(|decision| &*decision.serve[0] == "two");
+    assert_eq!(
+        decision.alert.unwrap(),
+        "the reload by watch moves www from one to two"
+    );
+
+    let asks = "targets = [\"one\", \"two\"]\nreload = \"ask\"\n";
+    site.save("sidestep.toml", &two_targets(site.web, asks));
+    let report = site.daemon().operations().reload("ann", false);
+    assert_eq!(report.pending.unwrap().moves, ["www from two to one"]);
+    assert_eq!(
+        site.ask("www.example.com").addresses,
+        ["192.0.2.2".parse::<std::net::IpAddr>().unwrap()]
+    );
+    let report = site.daemon().operations().reload("ann", true);
+    assert_eq!(report.moved, ["www from two to one"]);
+    assert_eq!(
+        site.ask("www.example.com").addresses,
+        ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+}
+
+#[test]
+fn a_saved_zone_is_in_force_and_its_serial_moves() {
+    let zone = |serial: u32, extra: &str| {
+        format!(
+            "$TTL 60\n@ IN SOA ns1 hostmaster {serial} 3600 600 86400 30\n@ IN NS ns1\n\
+             ns1 IN A 192.0.2.53\n{extra}"
+        )
+    };
+    let site = Site::start(|web| {
+        let config = two_targets(web, ONE_TWO)
+            .replace("ns = [\"ns1.example.com\"]", "file = \"example.zone\"");
+        vec![
+            ("sidestep.toml", config),
+            ("policies/www.rhai", FIRST.to_owned()),
+            ("example.zone", zone(100, "")),
+        ]
+    });
+    let serial =
+        |site: &Site| site.overview().serials[&sidestep::model::DnsName::from("example.com")];
+    let before = serial(&site);
+    assert_eq!(site.ask("new.example.com").rcode, "NXDomain");
+    site.save("example.zone", &zone(100, "new IN A 192.0.2.99\n"));
+    site.in_force();
+    assert_eq!(
+        site.ask("new.example.com").addresses,
+        ["192.0.2.99".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert!(
+        serial(&site) > before,
+        "the file's serial was not raised, ours is"
+    );
+
+    site.save("example.zone", "$TTL 60\n@ IN A 192.0.2.1\n");
+    let refused = site.wait_refused(|refused| !refused.is_empty());
+    assert!(refused[0].starts_with("example.zone"), "{refused:?}");
+    assert_eq!(
+        site.ask("new.example.com").addresses.len(),
+        1,
+        "the old zone is answered"
+    );
+}
+
+#[test]
+fn no_query_is_lost_during_reloads() {
+    let site = Site::usual();
+    let (stop, asked) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let server = site.daemon().dns()[0];
+    let asking = {
+        let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+        thread::spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                let reply = dns::ask(server, "www.example.com", false, Duration::from_secs(5));
+                let reply = reply.expect("every query is answered");
+                assert_eq!(
+                    (reply.rcode.as_str(), reply.addresses.len()),
+                    ("NoError", 1)
+                );
+                asked.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    for round in 1..=40_u32 {
+        let text = if round % 2 == 0 {
+            "fn decide(".to_owned()
+        } else {
+            first_with_ttl(round)
+        };
+        site.save("policies/www.rhai", &text);
+        let report = site.daemon().operations().reload("test", false);
+        assert!(report.refused.len() == usize::from(round % 2 == 0) || report.taken.is_empty());
+    }
+    stop.store(true, Ordering::SeqCst);
+    asking.join().unwrap();
+    assert!(asked.load(Ordering::SeqCst) > 40);
+}
