@@ -26,7 +26,7 @@ pub fn reload(report: &ReloadReport, look: Look) -> String {
         text += &wrapped("? ", Paint::Yellow, &sentence, look);
     }
     if text.is_empty() {
-        text.push_str("nothing changed\n");
+        text.push_str("nothing to take: what is on disk is in force\n");
     }
     text
 }

@@ -185,7 +185,7 @@ fn a_reload_report_names_what_was_taken_refused_and_moved() {
     "#);
     assert_eq!(
         show::reload(&ReloadReport::default(), Look::PLAIN),
-        "nothing changed\n"
+        "nothing to take: what is on disk is in force\n"
     );
 }
 
