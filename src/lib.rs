@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | [`model`] | the nouns: plain values |
 //! | 2 | [`failover`] | the fold: `step`, `apply`, `answers`; the guard; rehearsals |
-//! | 3 | [`policy`] [`probe`] [`dns`] [`config`] [`control`] | adapters, none of which knows another |
+//! | 3 | [`policy`] [`probe`] [`dns`] [`journal`] [`config`] [`control`] | adapters, none of which knows another |
 //! | 4 | [`daemon`] | where the adapters meet, live |
 //! | 5 | [`cli`] | arguments, printing, exit codes |
 //!
@@ -19,6 +19,7 @@ pub mod control;
 pub mod daemon;
 pub mod dns;
 pub mod failover;
+pub mod journal;
 pub mod model;
 pub mod policy;
 pub mod probe;

@@ -93,12 +93,14 @@ fn news(event: &Event) {
         What::Ended(Ended::Drain { target }) => tracing::warn!(%target, "the drain ended"),
         What::Ended(Ended::Freeze {}) => tracing::warn!("the freeze ended"),
         What::Config(config) => tracing::info!(by = %config.by, "in force"),
+        What::Gap(gap) => tracing::warn!(lost = gap.lost, why = %gap.why, "events are missing"),
         What::Tick {}
         | What::Probe(_)
         | What::Witness(_)
         | What::Clock(_)
         | What::Policy(_)
         | What::Freshness(_)
-        | What::Drift(_) => {}
+        | What::Drift(_)
+        | What::Refused(_) => {}
     }
 }

@@ -4,7 +4,8 @@
 //! [`super::State::apply`] over them gives the state again, without asking a policy.
 
 use super::input::{
-    ClockChange, DriftReport, FreshnessReport, OperatorCommand, Start, WitnessResult, ZoneVersion,
+    ClockChange, DriftReport, FreshnessReport, OperatorCommand, Refused, Start, WitnessResult,
+    ZoneVersion,
 };
 use crate::model::{
     Config, Observation, Param, PolicyText, PolicyVersion, ServiceName, TargetName, Timestamp,
@@ -54,6 +55,10 @@ pub enum What {
     Fault(Fault),
     /// An override, a drain or a freeze ended by itself.
     Ended(Ended),
+    /// A reload was refused; nothing changed.
+    Refused(Refused),
+    /// Events are missing here. Written by the journal alone.
+    Gap(Gap),
 }
 
 /// A configuration in full, and who brought it.
@@ -162,6 +167,19 @@ pub struct Fault {
     pub line: u32,
     /// The event that woke the policy.
     pub cause: u64,
+}
+
+/// Events that the journal could not keep. It takes the number of the last of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The first number that may be missing.
+    pub from_seq: u64,
+    /// The last that is missing.
+    pub to_seq: u64,
+    /// How many of these are missing; the others follow in their places.
+    pub lost: u64,
+    /// Why, in one sentence.
+    pub why: String,
 }
 
 /// An override, a drain or a freeze reached its end.

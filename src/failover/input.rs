@@ -31,6 +31,8 @@ pub enum Input {
     Freshness(FreshnessReport),
     /// How many differences from the primary were found.
     Drift(DriftReport),
+    /// A reload was refused: part of the log, and nothing else.
+    Refused(Refused),
 }
 
 /// Who runs: written at every start.
@@ -76,6 +78,15 @@ pub struct Reload {
     pub policies: Vec<PolicyText>,
     /// Every zone with the serial and the hash of its file.
     pub zones: Vec<ZoneVersion>,
+}
+
+/// A candidate that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Who or what asked for it: `watch`, `SIGHUP`, a user.
+    pub by: String,
+    /// What is wrong with it, a sentence each, with its place.
+    pub findings: Vec<String>,
 }
 
 /// What of a zone's file matters to the fold: whether it changed, and its serial.

@@ -11,7 +11,8 @@ mod daemon_part;
 
 pub use build::overview;
 pub use daemon_part::{
-    DaemonPart, Listener, Metrics, PendingReload, ProbeCount, QueryCount, Refused, ReloadReport,
+    DaemonPart, Degraded, JournalPart, Listener, Metrics, PendingReload, ProbeCount, QueryCount,
+    Refused, ReloadReport,
 };
 
 use super::{

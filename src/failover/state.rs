@@ -120,12 +120,12 @@ impl State {
         world.seq = event.seq;
         if !matches!(
             event.what,
-            What::Decision(_) | What::Fault(_) | What::Ended(_)
+            What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Gap(_)
         ) {
             world.woken_by = None;
         }
         match &event.what {
-            What::Start(_) => {}
+            What::Start(_) | What::Refused(_) | What::Gap(_) => {}
             What::Probe(observation) => world.observe(observation),
             What::Tick {} => world.tick(),
             What::Witness(result) => world.witness(result),

@@ -104,6 +104,7 @@ fn facts(input: Input) -> Vec<What> {
         Input::Operator(command) => What::Operator(command),
         Input::Freshness(report) => What::Freshness(report),
         Input::Drift(report) => What::Drift(report),
+        Input::Refused(refused) => What::Refused(refused),
     };
     vec![what]
 }
@@ -121,7 +122,7 @@ enum Scope {
 impl Scope {
     fn of(input: &Input) -> Self {
         match input {
-            Input::Start(_) => Self::Nobody,
+            Input::Start(_) | Input::Refused(_) => Self::Nobody,
             Input::Tick => Self::Due,
             Input::Witness(_) | Input::Clock(_) | Input::Reload(_) => Self::All,
             Input::Probe(seen) => Self::Probed(seen.target.clone(), seen.monitor.clone()),

@@ -10,6 +10,7 @@ mod control;
 mod daemon;
 mod dns;
 mod fold;
+mod journal;
 mod policies;
 mod policy;
 mod probe;

@@ -14,13 +14,15 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Foreign crates with one owner.
-const OWNERS: [(&str, &str); 6] = [
+const OWNERS: [(&str, &str); 8] = [
     ("rhai", "policy"),
     ("hickory_server", "dns"),
     ("hickory_proto", "dns"),
     ("toml", "config"),
     ("axum", "control"),
     ("reqwest", "probe"),
+    ("rusqlite", "journal"),
+    ("surge_ping", "probe"),
 ];
 
 fn rust_files(folder: &Path, found: &mut Vec<(String, String)>) {

@@ -29,6 +29,45 @@ pub struct DaemonPart {
     /// DNS queries answered since the start.
     #[serde(default)]
     pub queries: u64,
+    /// How the journal is; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalPart>,
+}
+
+/// How the journal is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalPart {
+    /// The last event on disk.
+    pub committed: u64,
+    /// Events that wait for the disk.
+    pub backlog: u64,
+    /// Why nothing can be written at present; `None` where all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<Degraded>,
+    /// Gaps since the start.
+    #[serde(default)]
+    pub gaps: u64,
+    /// Events lost in them.
+    #[serde(default)]
+    pub lost: u64,
+    /// What the journal takes on disk, in bytes; freed pages do not count.
+    #[serde(default)]
+    pub bytes: u64,
+    /// The oldest observation in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_at_ms: Option<Timestamp>,
+    /// What was damaged and what was saved from it, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+}
+
+/// Nothing can be written at present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// Since when, by the wall clock.
+    pub since_ms: Timestamp,
+    /// Why, in words: `the disk is full`.
+    pub why: String,
 }
 
 /// A file that is not in force as it stands on disk.
