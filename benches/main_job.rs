@@ -9,12 +9,10 @@
 //! `cargo bench` prints minimum, median and maximum; it asserts nothing.
 
 use sidestep::{
-    daemon::Daemon,
+    daemon::{Daemon, StartOptions},
     dns,
     failover::{Input, Policy as _, Reload, State, What, answers, input::ZoneVersion, step},
-    model::{
-        Config, Observation, Params, PolicyText, PolicyVersion, Service, Timestamp, config as model,
-    },
+    model::{Config, Observation, Params, PolicyText, PolicyVersion, Timestamp, config as model},
     policy::{BUILTIN_SOURCE, Library},
 };
 use std::{
@@ -74,11 +72,29 @@ fn builtin() -> PolicyText {
     }
 }
 
+/// A large site: so many services of two targets each, under the built-in policy.
+fn large_site(services: usize) -> Config {
+    let mut text = String::from(
+        "[[zone]]\nname = \"example.com\"\nns = [\"ns1.example.net\"]\n\
+        [[monitor]]\nname = \"http\"\nurl = \"http://www.example.com/\"\ninterval = \"2s\"\ntimeout = \"1s\"\n",
+    );
+    for i in 0..services {
+        let (high, low) = (i / 250, i % 250 + 1);
+        text += &format!(
+            "[[target]]\nname = \"a{i}\"\naddresses = [\"192.0.{high}.{low}\"]\n\
+            [[target]]\nname = \"b{i}\"\naddresses = [\"198.51.{high}.{low}\"]\n\
+            [[service]]\nname = \"s{i}\"\nnames = [\"s{i}.example.com\"]\ntargets = [\"a{i}\", \"b{i}\"]\n\
+            monitors = [\"http\"]\n"
+        );
+    }
+    sidestep::config::parse("bench.toml", &text)
+        .expect("the bench's configuration is good")
+        .config
+}
+
 /// A state with the configuration in force, and the library that decides for it.
-fn in_force() -> (State, Library, Service) {
-    let config = three_targets();
+fn in_force(config: Config) -> (State, Library) {
     let library = Library::new();
-    let service = config.services["www"].clone();
     let mut state = State::default();
     let zones = config
         .zones
@@ -100,7 +116,7 @@ fn in_force() -> (State, Library, Service) {
         Input::Reload(reload),
         &library,
     );
-    (state, library, service)
+    (state, library)
 }
 
 fn seen(target: &str, ok: bool) -> Input {
@@ -137,7 +153,7 @@ fn round(state: &mut State, library: &Library, primary_ok: bool) {
 
 /// From the observation that decides to the table that DNS reads.
 fn observation_to_answer() {
-    let (mut state, library, _) = in_force();
+    let (mut state, library) = in_force(three_targets());
     let publisher = dns::Publisher::new();
     let (mut switching, mut steady) = (Vec::new(), Vec::new());
     for _ in 0..200 {
@@ -176,7 +192,8 @@ fn observation_to_answer() {
 /// Evaluations of the default policy: through `step`, through `propose`.
 fn evaluations() {
     const CALLS: u32 = 20_000;
-    let (mut state, library, service) = in_force();
+    let (mut state, library) = in_force(three_targets());
+    let service = three_targets().services["www"].clone();
     for _ in 0..200 {
         round(&mut state, &library, true);
     }
@@ -217,6 +234,34 @@ fn evaluations() {
     );
 }
 
+/// One observation through the fold where there are many services: what grows with them.
+fn large_fold() {
+    const SERVICES: usize = 1_000;
+    let (mut state, library) = in_force(large_site(SERVICES));
+    // As the schedule spreads them: neighbours in time are no neighbours in memory.
+    let order: Vec<usize> = (0..SERVICES).map(|i| i * 617 % SERVICES).collect();
+    let mut round = |ok: bool| {
+        let began = Instant::now();
+        for side in ["a", "b"] {
+            for i in &order {
+                let at = state.world().at.plus_ms(1);
+                step(&mut state, at, seen(&format!("{side}{i}"), ok), &library);
+            }
+        }
+        began.elapsed()
+    };
+    for (name, ok) in [
+        ("the same, 1,000 services of two targets", true),
+        ("the same, all of them down", false),
+    ] {
+        for _ in 0..10 {
+            round(ok);
+        }
+        let samples = (0..21).map(|_| round(ok)).collect();
+        Spread { name, samples }.print(2 * 1_000);
+    }
+}
+
 /// From saving a policy to its decision, in a real daemon.
 fn save_to_in_force() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -236,7 +281,14 @@ fn save_to_in_force() {
         policy = \"www.rhai\"\nmonitors = [{ kind = \"tcp\", port = 1, interval = \"1h\", timeout = \"2s\" }]\n";
     fs::write(folder.path().join("sidestep.toml"), config).expect("a configuration");
     let (tap, events) = channel();
-    let daemon = Daemon::start(&folder.path().join("sidestep.toml"), Some(tap)).expect("it starts");
+    let daemon = Daemon::start(
+        &folder.path().join("sidestep.toml"),
+        StartOptions {
+            strict: false,
+            tap: Some(tap),
+        },
+    )
+    .expect("it starts");
     let (mut saved, mut compiled) = (Vec::new(), Vec::new());
     for secs in 31..61 {
         let began = Instant::now();
@@ -283,5 +335,6 @@ fn main() {
     }
     observation_to_answer();
     evaluations();
+    large_fold();
     save_to_in_force();
 }

@@ -1,6 +1,10 @@
 //! The `sidestep` command: hands the arguments to `cli` and its result to the shell.
 
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     sidestep::cli::run()

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and nothing of what it does.
 
+use super::log::when::When;
+use crate::model::{Timestamp, duration};
 use clap::{Args, Parser, Subcommand};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -28,8 +30,26 @@ pub(super) enum Command {
     Test(TestArguments),
     /// What is answered, why, for how long, and what would change it next
     Status(StatusArguments),
+    /// What happened: probe transitions, decisions, refusals, reloads, operators, in one stream
+    Log(LogArguments),
     /// Load changed files now
     Reload(ReloadArguments),
+    /// Serve a target of a service, whatever the policy says
+    Switch(SwitchArguments),
+    /// Keep what a service answers, whatever the policy says
+    Hold(HoldArguments),
+    /// End the override of a service: its policy decides at once
+    Release(ReleaseArguments),
+    /// Ask the policy of a service to return to its primary
+    Failback(FailbackArguments),
+    /// Withdraw a target from all answers, though it may be well
+    Drain(DrainArguments),
+    /// Take a drain back
+    Undrain(UndrainArguments),
+    /// Change nothing anywhere, whatever any policy says
+    Freeze(FreezeArguments),
+    /// End the freeze
+    Thaw(ThawArguments),
     /// Completions for a shell, on stdout
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -122,6 +142,24 @@ pub(super) struct StatusArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct LogArguments {
+    /// Only what concerns this service
+    pub(super) service: Option<String>,
+    /// From when on: "2h" for two hours ago, or "2026-11-22T18:00:00Z"; the default is a day
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) since: Option<When>,
+    /// Up to when; the default is now
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) until: Option<When>,
+    /// The configuration whose journal to read
+    #[arg(long, default_value = "sidestep.toml")]
+    pub(super) config: PathBuf,
+    /// Print what is shown as lines of a recording
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ReloadArguments {
     /// The configuration of the daemon to ask
     #[arg(long, default_value = "sidestep.toml")]
@@ -132,4 +170,119 @@ pub(super) struct ReloadArguments {
     /// Print the report as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Until when an order stands.
+#[derive(Debug, Args)]
+pub(super) struct Lasting {
+    /// How long it stands, "2h"; without this or --until it stands until it is taken back
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse_ms)]
+    pub(super) for_ms: Option<i64>,
+    /// When it ends, in UTC: 2026-11-23T06:00:00Z
+    #[arg(long, value_name = "INSTANT", value_parser = Timestamp::parse_utc, conflicts_with = "for_ms")]
+    pub(super) until: Option<Timestamp>,
+}
+
+/// What every order takes.
+#[derive(Debug, Args)]
+pub(super) struct OrderArguments {
+    /// Why; it is logged and shown for as long as the order stands
+    #[arg(long, value_parser = reason)]
+    pub(super) reason: String,
+    /// Order without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Show what the order would do, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+    /// The configuration of the daemon to tell
+    #[arg(long, default_value = "sidestep.toml")]
+    pub(super) config: PathBuf,
+    /// Print what was done, or with --dry-run the plan, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("it is empty: whoever reads the log wants to know".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SwitchArguments {
+    /// Whose answer
+    pub(super) service: String,
+    /// What to serve: one of its targets
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HoldArguments {
+    /// Whose answer
+    pub(super) service: String,
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArguments {
+    /// Whose override
+    pub(super) service: String,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FailbackArguments {
+    /// Whose answer
+    pub(super) service: String,
+    /// Do not ask the policy: serve the primary though it fails, as an override. Without --for or
+    /// --until it stands until 'sidestep release'
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DrainArguments {
+    /// Which
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UndrainArguments {
+    /// Which
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FreezeArguments {
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ThawArguments {
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
 }

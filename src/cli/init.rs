@@ -45,7 +45,9 @@ pub(super) fn run(arguments: &InitArguments) -> Outcome {
         Err(Failed::Said) => {
             complain("some probes are bad: see the reasons above, edit the configuration");
         }
-        Err(Failed::Because(why)) => complain(&format!("nothing was probed: {why}")),
+        Err(Failed::Because(why) | Failed::Usage(why)) => {
+            complain(&format!("nothing was probed: {why}"));
+        }
     }
     print(&format!(
         "\nnext: sidestep check {shown}\n      sidestep serve {shown}\n"

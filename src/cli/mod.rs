@@ -7,6 +7,8 @@ mod arguments;
 mod check;
 mod demo;
 mod init;
+pub mod log;
+mod order;
 mod probe_once;
 mod serve;
 pub mod show;
@@ -27,6 +29,8 @@ pub(crate) enum Failed {
     Because(String),
     /// What was asked for is printed already, and it is bad news.
     Said,
+    /// What was asked for makes no sense as it was asked: exit code 2.
+    Usage(String),
 }
 
 impl From<String> for Failed {
@@ -47,7 +51,16 @@ pub fn run() -> ExitCode {
         Command::Probe(arguments) => probe_once::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
+        Command::Switch(arguments) => order::switch(&arguments),
+        Command::Hold(arguments) => order::hold(&arguments),
+        Command::Release(arguments) => order::release(&arguments),
+        Command::Failback(arguments) => order::failback(&arguments),
+        Command::Drain(arguments) => order::drain(&arguments),
+        Command::Undrain(arguments) => order::undrain(&arguments),
+        Command::Freeze(arguments) => order::freeze(&arguments),
+        Command::Thaw(arguments) => order::thaw(&arguments),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut text = Vec::new();
@@ -58,6 +71,10 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Said) => ExitCode::FAILURE,
+        Err(Failed::Usage(why)) => {
+            complain(&why);
+            ExitCode::from(2)
+        }
         Err(Failed::Because(why)) => {
             complain(&why);
             ExitCode::FAILURE

@@ -3,7 +3,7 @@
 use super::{Failed, Outcome, arguments::ProbeArguments, print};
 use crate::{
     config,
-    daemon::sources::resolve_authorities,
+    daemon::sources::resolve_paths,
     model::{ServiceName, diagnostic::did_you_mean},
     probe::{self, Outcome as Found, TracedOutcome, round as one_round},
 };
@@ -37,7 +37,7 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
             .join("\n")
     })?;
     let mut config = loaded.config;
-    resolve_authorities(&config::Paths::of(path), &mut config);
+    resolve_paths(&config::Paths::of(path), &mut config);
     let service: Option<ServiceName> = service.map(Into::into);
     if let Some(name) = &service
         && !config.services.contains_key(name)
@@ -74,12 +74,21 @@ fn as_text(found: &[TracedOutcome]) -> String {
     let mut text = String::new();
     for one in found {
         let verdict = match &one.outcome {
-            Found::Good { rtt_us, cert_days } => {
-                let days = cert_days
-                    .map_or_else(String::new, |days| format!(", certificate for {days} days"));
-                format!("good in {}{days}", ms(*rtt_us))
+            Found::Good {
+                rtt_us,
+                cert_days,
+                value,
+            } => {
+                let days = match cert_days {
+                    None => String::new(),
+                    Some(days @ ..0) => {
+                        format!(", certificate expired {} days ago", days.unsigned_abs())
+                    }
+                    Some(days) => format!(", certificate for {days} days"),
+                };
+                format!("good in {}{days}{}", ms(*rtt_us), value_of(*value))
             }
-            Found::Bad { reason, .. } => format!("bad: {reason}"),
+            Found::Bad { reason, value, .. } => format!("bad: {reason}{}", value_of(*value)),
             Found::NoResult { local } => format!("no result: {local}"),
         };
         let note = one
@@ -93,30 +102,56 @@ fn as_text(found: &[TracedOutcome]) -> String {
             one.place.monitor,
             one.at.to_string()
         ));
-        let steps: Vec<String> = one
-            .trace
-            .steps()
-            .iter()
-            .map(|(step, us)| format!("{step} {}", ms(*us)))
-            .collect();
-        text.push_str(&format!("    {}\n", steps.join(" -> ")));
+        let steps = steps(one);
+        let steps = steps.iter().map(|(step, us)| match *step {
+            "resolve" => "resolve nothing (the target's own address)".to_owned(),
+            step => format!("{step} {}", ms(*us)),
+        });
+        let steps: Vec<String> = steps.collect();
+        if !steps.is_empty() {
+            text.push_str(&format!("    {}\n", steps.join(" -> ")));
+        }
+        for (word, seen) in &one.trace.seen {
+            text.push_str(&format!("    {word}: {seen}\n"));
+        }
     }
     text
+}
+
+/// The steps of a probe, each with its length in µs; none where nothing was begun. Names are
+/// never looked up, which is said, since everybody else's probe begins with it.
+fn steps(one: &TracedOutcome) -> Vec<(&'static str, u32)> {
+    match one.trace.verdict_us {
+        0 => Vec::new(),
+        _ => [vec![("resolve", 0)], one.trace.steps()].concat(),
+    }
 }
 
 fn as_json(found: &[TracedOutcome]) -> String {
     let lines = found.iter().map(|one| {
         let observation = one.outcome.clone().observation(&one.place, false);
-        let steps: serde_json::Map<String, serde_json::Value> = one
-            .trace
-            .steps()
-            .iter()
-            .map(|(step, us)| (format!("{step}_us"), (*us).into()))
+        let steps: serde_json::Map<String, serde_json::Value> = steps(one)
+            .into_iter()
+            .map(|(step, us)| (format!("{}_us", step.replace(' ', "_")), us.into()))
             .collect();
-        serde_json::json!({ "probe": observation, "trace": steps, "note": one.trace.note })
+        let seen = one.trace.seen.iter();
+        let seen: Vec<_> = seen
+            .map(|(word, seen)| serde_json::json!({ "word": word, "text": seen }))
+            .collect();
+        serde_json::json!({
+            "probe": observation,
+            "at": one.at.to_string(),
+            "trace": steps,
+            "note": one.trace.note,
+            "seen": seen,
+        })
     });
     let all: Vec<serde_json::Value> = lines.collect();
     format!("{}\n", serde_json::Value::from(all))
+}
+
+fn value_of(value: Option<i64>) -> String {
+    value.map_or_else(String::new, |value| format!(", value {value}"))
 }
 
 /// µs as ms with one decimal.

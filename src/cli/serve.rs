@@ -1,16 +1,22 @@
 //! `sidestep serve`: the daemon in the foreground, logs on stderr.
 
 use super::{Outcome, arguments::ServeArguments};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Signals, StartOptions};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(arguments: &ServeArguments) -> Outcome {
     log(arguments.log_json);
-    let daemon = Daemon::start(&arguments.config, None).map_err(|error| error.to_string())?;
+    // Before anything is loaded: a SIGHUP from here on is a reload and no death.
+    let signals = Signals::listen().map_err(|error| format!("signals: {error}"))?;
+    let options = StartOptions {
+        strict: arguments.strict,
+        tap: None,
+    };
+    let daemon = Daemon::start(&arguments.config, options).map_err(|error| error.to_string())?;
     let ended = daemon
-        .run_until_signal()
+        .run_until_signal(signals)
         .map_err(|error| format!("sidestep ends: {error}"));
     daemon.stop();
     ended.map_err(Into::into)

@@ -7,6 +7,7 @@
 
 mod address;
 mod advice;
+mod dns;
 mod document;
 mod http;
 mod load;
@@ -23,7 +24,7 @@ mod timeline;
 pub mod v1;
 mod zone;
 
-pub use address::http_address;
+pub use address::{data_folder, http_address};
 pub use load::{Loaded, parse};
 pub use paths::{MAX_FILE_BYTES, Paths, load, read};
 pub use places::Places;

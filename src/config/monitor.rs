@@ -1,6 +1,7 @@
 //! `[[monitor]]`, inline monitors of services, and a target's own settings of a monitor.
 
 use super::{
+    dns,
     document::{Document, Field, shown},
     http,
     names::dns_name,
@@ -8,8 +9,8 @@ use super::{
     v1::{self, Key},
 };
 use crate::model::{
-    DnsExpect, DnsProbe, ExecProbe, Family, IcmpProbe, Monitor, MonitorPatch, ProbeKind, TcpProbe,
-    TlsProbe,
+    ExecProbe, Family, IcmpProbe, Monitor, MonitorPatch, ProbeKind, TcpProbe, TlsProbe,
+    diagnostic::did_you_mean,
     duration::format_ms,
     time::{HOUR_MS, SECOND_MS},
 };
@@ -157,11 +158,7 @@ fn probe(table: &Table<'_>, kind: &str, what: &str) -> ProbeKind {
             verify: table.flag("verify").unwrap_or(true),
             ca: http::ca(table),
         }),
-        "dns" => ProbeKind::Dns(DnsProbe {
-            port: port(table).unwrap_or(53),
-            question: question(table),
-            expect: dns_expect(table),
-        }),
+        "dns" => ProbeKind::Dns(dns::dns(table, port(table).unwrap_or(53))),
         "exec" => ProbeKind::Exec(ExecProbe {
             command: command(table),
         }),
@@ -208,52 +205,36 @@ fn sni(table: &Table<'_>) -> String {
     }
 }
 
-fn question(table: &Table<'_>) -> String {
-    let Some(text) = table.needed_text("question", "a dns monitor") else {
-        return String::new();
-    };
-    let mut words = text.value.split_whitespace();
-    let (name, kind, rest) = (words.next(), words.next(), words.next());
-    let well = name.is_some_and(|name| dns_name(name).is_ok())
-        && kind.is_some_and(|kind| kind.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        && rest.is_none();
-    if !well {
-        let word = shown(text.value);
-        table.doc.error(
-            text.at,
-            format!("'{word}' is no question: write a name and a type, \"www.example.com A\""),
-        );
-    }
-    text.value.to_owned()
-}
-
-fn dns_expect(table: &Table<'_>) -> DnsExpect {
-    let Some(expect) = http::expect_table(table, "{ rcode = \"NOERROR\" }") else {
-        return DnsExpect::default();
-    };
-    let expect = Table::open(table.doc, expect, "`expect`", &[v1::DNS_EXPECT]);
-    const RCODES: [(&str, &str); 7] = [
-        ("NOERROR", "NOERROR"),
-        ("FORMERR", "FORMERR"),
-        ("SERVFAIL", "SERVFAIL"),
-        ("NXDOMAIN", "NXDOMAIN"),
-        ("NOTIMP", "NOTIMP"),
-        ("REFUSED", "REFUSED"),
-        ("NOTAUTH", "NOTAUTH"),
-    ];
-    DnsExpect {
-        rcode: expect.word("rcode", &RCODES).map(str::to_owned),
-        answer: expect.text("answer").map(|text| text.value.to_owned()),
-    }
-}
-
 fn command(table: &Table<'_>) -> Vec<String> {
     let words = table.needed_texts("command", "an exec monitor", 256);
     if let Some(program) = words.first().filter(|word| word.value.is_empty()) {
         let message = "the program is empty: write its path, such as \"/usr/lib/check_thing\"";
         table.doc.error(program.at, message);
     }
+    for word in &words {
+        if word.value.contains('\0') {
+            let message = "a word of a command cannot contain \\u0000: leave it out";
+            table.doc.error(word.at, message);
+        }
+        if let Some(typo) = mistyped_address(word.value) {
+            let message = format!("unknown '{{{typo}}}', did you mean '{{address}}'?");
+            table.doc.error(word.at, message);
+        }
+    }
     words.iter().map(|word| word.value.to_owned()).collect()
+}
+
+/// A word in braces that is nearly `{address}`. Other braces are the program's own business,
+/// a shell's `${word}` among them.
+fn mistyped_address(text: &str) -> Option<&str> {
+    let openings = text
+        .match_indices('{')
+        .filter(|&(at, _)| !text[..at].ends_with(['$', '%']));
+    let mut words = openings.filter_map(|(at, _)| Some(text[at + 1..].split_once('}')?.0));
+    words.find(|word| {
+        let meant = did_you_mean(&word.trim().to_lowercase(), ["address"]);
+        *word != "address" && meant.is_some()
+    })
 }
 
 /// Reads a target's own settings of `monitor` and reports those that do not fit it.

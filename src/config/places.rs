@@ -25,6 +25,11 @@ impl Places {
         }
     }
 
+    /// The whole text of the file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Remembers a table and its keys; of a name that is there twice, the first.
     pub(super) fn add_table(&mut self, kind: &'static str, name: &str, table: &Table<'_>) {
         self.add(kind, name, "", table.at);

@@ -304,7 +304,7 @@ pub const DNS: &[Key] = &[
     key(
         "question",
         Text,
-        "a name and a type: \"www.example.com A\"; needed",
+        "a name and a type, A where there is none: \"www.example.com A\"; asked at the target; needed",
     ),
     key(
         "expect",
@@ -315,15 +315,23 @@ pub const DNS: &[Key] = &[
 
 /// `expect` of a dns monitor.
 pub const DNS_EXPECT: &[Key] = &[
-    key("rcode", Text, "the response code; default \"NOERROR\""),
-    key("answer", Text, "a record that must be among the answers"),
+    key(
+        "rcode",
+        Text,
+        "the response code: NOERROR (the default), FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED or NOTAUTH",
+    ),
+    key(
+        "answer",
+        Text,
+        "what one of the answers must hold: \"192.0.2.10\", \"10 mx.example.com.\"; of type A, AAAA, CNAME, MX, NS, PTR, SRV or TXT",
+    ),
 ];
 
 /// `[[monitor]]` with `kind = "exec"`.
 pub const EXEC: &[Key] = &[key(
     "command",
     Texts,
-    "a program and its arguments; {address} is replaced; exit 0 and 1 good, 2 bad, 3 no result",
+    "a program (a path from this file's folder, or a name in PATH) and its arguments; {address} is replaced; exit 0 and 1 good, 2 bad, 3 no result; the first number behind | in its output is the target's `value`, decimals cut off",
 )];
 
 /// `[[service]]`.

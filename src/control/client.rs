@@ -1,18 +1,26 @@
-//! The client of the commands: one HTTP/1.1 request over a blocking socket, time and size bounded.
+//! The client of the commands: one HTTP request over TCP or the control socket, blocking, time and
+//! size bounded.
 //!
 //! Not `reqwest`: that belongs to the probes, is async, and would load a TLS stack to ask for one
 //! page on loopback. We speak to our own server only: `Connection: close`, so that the body is
 //! whatever comes until the end and neither chunks nor keep-alive need be understood (RFC 9112
 //! section 6.3; HTTP/1.0, so that no server may chunk).
 
-use super::routes::ACT_HEADER;
+use super::orders::OrderRequest;
 use crate::{
-    failover::overview::{Overview, ReloadReport},
+    failover::{
+        orders::{OrderPlan, Ordered},
+        overview::{Overview, ReloadReport},
+    },
     model::duration::format_ms,
 };
+use serde::Serialize;
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
+    fmt,
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -26,8 +34,24 @@ const REPLY_WITHIN: Duration = Duration::from_secs(32);
 /// Asks the daemon at one address.
 #[derive(Clone, Debug)]
 pub struct Client {
-    address: SocketAddr,
+    address: Address,
     within: Duration,
+}
+
+/// Where a daemon answers.
+#[derive(Clone, Debug)]
+enum Address {
+    Tcp(SocketAddr),
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Socket(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A status and a body.
@@ -49,7 +73,15 @@ impl Client {
             ip => ip,
         };
         Self {
-            address: SocketAddr::new(ip, address.port()),
+            address: Address::Tcp(SocketAddr::new(ip, address.port())),
+            within: REPLY_WITHIN,
+        }
+    }
+
+    /// A client of the daemon whose control socket this is: see [`super::socket_path`].
+    pub fn of_socket(path: &Path) -> Self {
+        Self {
+            address: Address::Socket(path.to_owned()),
             within: REPLY_WITHIN,
         }
     }
@@ -77,14 +109,41 @@ impl Client {
         self.overview(&format!("/api/v1/services/{}", percent_encoded(name)))
     }
 
-    /// Has the daemon load its files again.
+    /// Has the daemon load its files again; over the control socket.
     ///
     /// # Errors
     /// One sentence for the operator. Refused files are no error here: the report names them.
-    pub fn reload(&self, by: &str, apply_pending: bool) -> Result<ReloadReport, String> {
-        let body = serde_json::json!({ "by": by, "apply_pending": apply_pending }).to_string();
-        let reply = self.request("POST", "/api/v1/reload", &body)?;
-        self.read(&self.good(reply)?)
+    pub fn reload(&self, apply_pending: bool) -> Result<ReloadReport, String> {
+        let asked = serde_json::json!({ "apply_pending": apply_pending });
+        let (_, report) = self.post("/api/v1/reload", &asked)?;
+        Ok(report)
+    }
+
+    /// What an order would do, as served (for `--json`) and as read; over the control socket.
+    ///
+    /// # Errors
+    /// One sentence for the operator: also where the order makes no sense now.
+    pub fn plan(&self, request: &OrderRequest) -> Result<(String, OrderPlan), String> {
+        self.post("/api/v1/plan", request)
+    }
+
+    /// Gives an order, and says what it did; over the control socket.
+    ///
+    /// # Errors
+    /// As [`Client::plan`].
+    pub fn order(&self, request: &OrderRequest) -> Result<(String, Ordered), String> {
+        self.post("/api/v1/orders", request)
+    }
+
+    fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(String, T), String> {
+        let body = serde_json::to_string(body).map_err(|error| error.to_string())?;
+        let body = self.good(self.request("POST", path, &body)?)?;
+        let read = self.read(&body)?;
+        Ok((body, read))
     }
 
     /// Any path, as it comes.
@@ -124,8 +183,8 @@ impl Client {
         Err(match sentence {
             Some(sentence) => sentence.to_owned(),
             None => format!(
-                "what answers at {} is no sidestep (status {}): does `http` name another \
-                 program's port?",
+                "what answers at {} is no sidestep (status {}): does the configuration name \
+                 another program's?",
                 self.address, reply.status
             ),
         })
@@ -137,7 +196,8 @@ impl Client {
             .map_err(|error| self.sentence(&error))?;
         parse(&bytes).ok_or_else(|| {
             format!(
-                "what answers at {} does not speak HTTP: does `http` name another program's port?",
+                "what answers at {} does not speak HTTP: does the configuration name another \
+                 program's?",
                 self.address
             )
         })
@@ -146,6 +206,13 @@ impl Client {
     fn sentence(&self, error: &io::Error) -> String {
         let why = match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                return format!(
+                    "this user may not use {}: only root and the user that runs sidestep may",
+                    self.address
+                );
+            }
             // A socket's time limit shows as either, by platform.
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 let limit_ms = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX);
@@ -161,13 +228,20 @@ impl Client {
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + self.within;
-        let mut stream =
-            TcpStream::connect_timeout(&self.address, CONNECT_WITHIN.min(self.within))?;
+        let (domain, address, host) = match &self.address {
+            Address::Tcp(address) => (
+                Domain::for_address(*address),
+                SockAddr::from(*address),
+                address.to_string(),
+            ),
+            Address::Socket(path) => (Domain::UNIX, SockAddr::unix(path)?, "localhost".to_owned()),
+        };
+        let mut stream = Socket::new(domain, Type::STREAM, None)?;
+        stream.connect_timeout(&address, CONNECT_WITHIN.min(self.within))?;
         stream.set_write_timeout(Some(self.within))?;
         let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\n{ACT_HEADER}: 1\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\
              Content-Length: {}\r\n\r\n{body}",
-            self.address,
             body.len()
         );
         stream.write_all(request.as_bytes())?;

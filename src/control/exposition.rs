@@ -14,7 +14,7 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// Begins a family: `kind` is `gauge`, `counter` or `summary`; `help` is one line.
+    /// Begins a family: `kind` is `gauge`, `counter`, `summary` or `histogram`; `help` is one line.
     pub(super) fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.family = name;
         self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
@@ -25,7 +25,7 @@ impl Exposition {
         self.suffixed("", labels, value);
     }
 
-    /// A sample of the family begun last under its name and `suffix`: `_sum`, `_count`.
+    /// A sample of the family begun last under its name and `suffix`: `_bucket`, `_sum`, `_count`.
     pub(super) fn suffixed(
         &mut self,
         suffix: &str,

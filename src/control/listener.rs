@@ -1,4 +1,4 @@
-//! The listening side: binding, and connections that are bounded in number and in time.
+//! The listening side: binding TCP, and connections that are bounded in number and in time.
 //!
 //! One deadline for a whole connection bounds slow heads, slow bodies and slow readers alike;
 //! what a connection is used for is not known here.
@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep},
 };
@@ -52,42 +52,38 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, String> {
 }
 
 /// A listener whose connections are counted and have a deadline.
-pub(super) struct Bounded {
-    listener: TcpListener,
+pub(super) struct Bounded<L> {
+    listener: L,
     slots: Arc<Semaphore>,
     lives_for: Duration,
 }
 
-impl Bounded {
-    pub(super) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
+impl<L> Bounded<L> {
+    pub(super) fn new(listener: L) -> Self {
         Self::with(listener, CONNECTIONS_MAX, CONNECTION_FOR)
     }
 
-    fn with(
-        listener: std::net::TcpListener,
-        connections: usize,
-        lives_for: Duration,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            listener: TcpListener::from_std(listener)?,
+    fn with(listener: L, connections: usize, lives_for: Duration) -> Self {
+        Self {
+            listener,
             slots: Arc::new(Semaphore::new(connections)),
             lives_for,
-        })
+        }
     }
 }
 
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Bounded<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Connection<L::Io>, L::Addr) {
         let slots = Arc::clone(&self.slots);
         let slot = slots
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        // The trait's method, which retries; the type's own returns errors.
-        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        // The trait's method, which retries; the types' own return errors.
+        let (stream, peer) = self.listener.accept().await;
         let connection = Connection {
             stream,
             deadline: Box::pin(sleep(self.lives_for)),
@@ -96,29 +92,30 @@ impl Listener for Bounded {
         (connection, peer)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
 }
 
-/// Who is at the other end.
+/// The user at the other end of the control socket, as the kernel says; `None` where it does not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer(pub(super) Option<u32>);
 
-impl Connected<IncomingStream<'_, Bounded>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
-        Self(*stream.remote_addr())
+impl Connected<IncomingStream<'_, Bounded<UnixListener>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Bounded<UnixListener>>) -> Self {
+        let connection: &Connection<UnixStream> = stream.io();
+        Self(connection.stream.peer_cred().ok().map(|peer| peer.uid()))
     }
 }
 
 /// A connection that fails once its deadline has passed.
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    stream: S,
     deadline: Pin<Box<Sleep>>,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Connection {
+impl<S> Connection<S> {
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -127,7 +124,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -138,7 +135,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -164,6 +161,7 @@ mod tests {
     use super::*;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
         time::timeout,
     };
 
@@ -174,7 +172,8 @@ mod tests {
     async fn a_silent_connection_ends_and_the_next_waits_for_its_slot() {
         let bound = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = bound.local_addr().unwrap();
-        let mut listener = Bounded::with(bound, 1, SOON).unwrap();
+        let bound = TcpListener::from_std(bound).unwrap();
+        let mut listener = Bounded::with(bound, 1, SOON);
         let _silent = TcpStream::connect(address).await.unwrap();
         let next = TcpStream::connect(address).await.unwrap();
 

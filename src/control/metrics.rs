@@ -7,8 +7,10 @@
 use super::exposition::{Exposition, Seconds};
 use crate::{
     failover::{
-        By,
-        overview::{Health, Metrics, Mode, Overview, ServiceOverview, TargetOverview},
+        By, Freshness,
+        overview::{
+            Distribution, Health, Metrics, Order, Overview, ServiceOverview, TargetOverview,
+        },
     },
     model::time::DAY_MS,
 };
@@ -19,6 +21,8 @@ pub(super) fn render(overview: &Overview, counters: &Metrics) -> String {
     node(&mut out, overview);
     services(&mut out, overview);
     targets(&mut out, overview);
+    verdicts(&mut out, overview);
+    journal(&mut out, overview);
     deciding(&mut out, counters);
     traffic(&mut out, overview, counters);
     out.finish()
@@ -49,12 +53,22 @@ fn node(out: &mut Exposition, overview: &Overview) {
         );
         out.sample(&[], daemon.refused.len());
         out.family(
+            "sidestep_restart_needed",
+            "gauge",
+            "Whether something of [server] changed on disk that needs a restart.",
+        );
+        out.sample(&[], flag(!daemon.needs_restart.is_empty()));
+        out.family(
             "sidestep_reload_pending",
             "gauge",
             "Whether a reload waits for an operator.",
         );
         out.sample(&[], flag(daemon.pending.is_some()));
     }
+    fold(out, overview);
+}
+
+fn fold(out: &mut Exposition, overview: &Overview) {
     out.family(
         "sidestep_last_input_timestamp_seconds",
         "gauge",
@@ -68,7 +82,7 @@ fn node(out: &mut Exposition, overview: &Overview) {
     );
     out.sample(&[], flag(overview.isolated));
     out.family(
-        "sidestep_frozen",
+        "sidestep_engine_frozen",
         "gauge",
         "Whether an operator froze everything.",
     );
@@ -117,15 +131,23 @@ fn services(out: &mut Exposition, overview: &Overview) {
         &|service| service.ttl_secs.to_string(),
     );
     each(
-        "sidestep_override_active",
-        "Whether an operator's override is in force.",
-        &|service| flag(service.mode == Mode::Override).to_string(),
-    );
-    each(
         "sidestep_policy_faults_in_a_row",
         "Faults of the policy since it last decided without one.",
         &|service| service.faults.to_string(),
     );
+    out.family(
+        "sidestep_override_active",
+        "gauge",
+        "Whether an operator's override is in force: a switch to a target, or a hold.",
+    );
+    for service in &overview.services {
+        let holds = |order: &Order| order.target.is_none();
+        let is_hold = service.override_.as_ref().map(holds);
+        for (kind, active) in [("switch", Some(false)), ("hold", Some(true))] {
+            let labels = [("service", service.name.as_str()), ("kind", kind)];
+            out.sample(&labels, flag(is_hold == active));
+        }
+    }
     out.family(
         "sidestep_policy_info",
         "gauge",
@@ -156,15 +178,8 @@ fn pairs(overview: &Overview) -> impl Iterator<Item = (&ServiceOverview, &Target
 }
 
 fn targets(out: &mut Exposition, overview: &Overview) {
-    let seconds = |ms: i64| Seconds::Ms(ms).to_string();
     let mut each = |name, help, value: &dyn Fn(&TargetOverview) -> Option<String>| {
-        out.family(name, "gauge", help);
-        for (service, target) in pairs(overview) {
-            if let Some(value) = value(target) {
-                let labels = [("service", service.name.as_str()), ("target", &target.name)];
-                out.sample(&labels, value);
-            }
-        }
+        of_targets(out, overview, name, help, value);
     };
     each(
         "sidestep_target_up",
@@ -194,18 +209,54 @@ fn targets(out: &mut Exposition, overview: &Overview) {
         "Whether it is withdrawn from answers.",
         &|target| Some(flag(target.drained).to_string()),
     );
+    measured(out, overview);
+}
+
+/// A gauge with a sample for each target that has a value.
+fn of_targets(
+    out: &mut Exposition,
+    overview: &Overview,
+    name: &'static str,
+    help: &str,
+    value: &dyn Fn(&TargetOverview) -> Option<String>,
+) {
+    out.family(name, "gauge", help);
+    for (service, target) in pairs(overview) {
+        if let Some(value) = value(target) {
+            let labels = [("service", service.name.as_str()), ("target", &target.name)];
+            out.sample(&labels, value);
+        }
+    }
+}
+
+/// What was measured of each target, where it is known.
+fn measured(out: &mut Exposition, overview: &Overview) {
+    let seconds = |ms: i64| Seconds::Ms(ms).to_string();
+    let mut each = |name, help, value: &dyn Fn(&TargetOverview) -> Option<String>| {
+        of_targets(out, overview, name, help, value);
+    };
     each(
         "sidestep_target_result_age_seconds",
         "Age of the last result.",
         &|target| target.age_ms.map(seconds),
     );
     each(
-        "sidestep_probe_duration_seconds",
+        "sidestep_target_rtt_seconds",
         "Round-trip time of the last good probe.",
         &|target| {
             let us = target.rtt_us?;
             Some(Seconds::Us(u64::from(us)).to_string())
         },
+    );
+    each(
+        "sidestep_target_late_results",
+        "Late results in the series that are kept: this machine was too busy.",
+        &|target| Some(target.late.to_string()),
+    );
+    each(
+        "sidestep_target_local_results",
+        "Probes without a result for a shortage of this machine's own, in the series that are kept.",
+        &|target| Some(target.local.to_string()),
     );
     each(
         "sidestep_sync_lag_seconds",
@@ -220,6 +271,103 @@ fn targets(out: &mut Exposition, overview: &Overview) {
             Some(seconds(overview.at.plus_ms(ahead_ms).0))
         },
     );
+}
+
+/// What each monitor says of each target, and how recent the copies of the data are.
+fn verdicts(out: &mut Exposition, overview: &Overview) {
+    out.family(
+        "sidestep_probe_success",
+        "gauge",
+        "Whether the last probe was good under this monitor; no sample where that is not known.",
+    );
+    for (service, target) in pairs(overview) {
+        for one in &target.monitors {
+            if one.failures > 0 || one.successes > 0 {
+                let labels = [
+                    ("service", service.name.as_str()),
+                    ("target", &target.name),
+                    ("monitor", &one.monitor),
+                ];
+                out.sample(&labels, flag(one.failures == 0));
+            }
+        }
+    }
+    out.family(
+        "sidestep_sync_state",
+        "gauge",
+        "1 for the state that the copy of the data is in, 0 for the others.",
+    );
+    for (service, target) in pairs(overview) {
+        for state in [Freshness::Fresh, Freshness::Stale, Freshness::Unknown] {
+            let labels = [
+                ("service", service.name.as_str()),
+                ("target", &target.name),
+                ("state", state.word()),
+            ];
+            out.sample(&labels, flag(target.freshness == state));
+        }
+    }
+}
+
+fn journal(out: &mut Exposition, overview: &Overview) {
+    let daemon = overview.daemon.as_ref();
+    let Some(journal) = daemon.and_then(|daemon| daemon.journal.as_ref()) else {
+        return;
+    };
+    let mut one = |name, kind, help, value: u64| {
+        out.family(name, kind, help);
+        out.sample(&[], value);
+    };
+    one(
+        "sidestep_journal_degraded",
+        "gauge",
+        "Whether nothing can be written to the journal at present.",
+        u64::from(journal.degraded.is_some()),
+    );
+    one(
+        "sidestep_journal_backlog_events",
+        "gauge",
+        "Events that wait for the disk.",
+        journal.backlog,
+    );
+    one(
+        "sidestep_journal_committed_seq",
+        "gauge",
+        "Number of the last event on disk.",
+        journal.committed,
+    );
+    one(
+        "sidestep_journal_gaps_total",
+        "counter",
+        "Gaps in the journal since the start.",
+        journal.gaps,
+    );
+    one(
+        "sidestep_journal_lost_events_total",
+        "counter",
+        "Events lost in gaps since the start.",
+        journal.lost,
+    );
+    one(
+        "sidestep_journal_bytes",
+        "gauge",
+        "What the journal takes on disk.",
+        journal.bytes,
+    );
+    one(
+        "sidestep_journal_alarms",
+        "gauge",
+        "Damages of the journal that were found at the start.",
+        journal.alarms.len() as u64,
+    );
+    if let Some(oldest) = journal.oldest_at_ms {
+        out.family(
+            "sidestep_journal_oldest_timestamp_seconds",
+            "gauge",
+            "When the oldest observation in the journal came.",
+        );
+        out.sample(&[], Seconds::Ms(oldest.0));
+    }
 }
 
 fn deciding(out: &mut Exposition, counters: &Metrics) {
@@ -257,6 +405,12 @@ fn deciding(out: &mut Exposition, counters: &Metrics) {
     out.suffixed("_sum", &[], Seconds::Us(counters.evaluations_us));
     out.suffixed("_count", &[], counters.evaluations);
     out.family(
+        "sidestep_decision_publish_seconds",
+        "histogram",
+        "From taking an input to the published answers that it changed.",
+    );
+    histogram(out, &[], &counters.publishing);
+    out.family(
         "sidestep_config_last_reload_successful",
         "gauge",
         "Whether the last reload was taken whole.",
@@ -286,21 +440,83 @@ fn traffic(out: &mut Exposition, overview: &Overview, counters: &Metrics) {
         out.sample(&labels, probes.count);
     }
     out.family(
-        "sidestep_dns_queries_total",
-        "counter",
-        "DNS queries, by transport and response code.",
+        "sidestep_probe_duration_seconds",
+        "histogram",
+        "How long good probes took, by monitor.",
     );
-    for queries in &counters.queries {
-        let labels = [
-            ("transport", queries.transport.as_str()),
-            ("rcode", &queries.rcode),
-        ];
-        out.sample(&labels, queries.count);
+    for (monitor, durations) in &counters.probe_durations {
+        histogram(out, &[("monitor", monitor)], durations);
     }
+    out.family(
+        "sidestep_probe_late_total",
+        "counter",
+        "Probes that fired or ended too late to count against a target, by monitor.",
+    );
+    for (monitor, count) in &counters.probes_late {
+        out.sample(&[("monitor", monitor)], count);
+    }
+    out.family(
+        "sidestep_probe_schedule_lag_seconds",
+        "histogram",
+        "How long after they were due probes fired.",
+    );
+    histogram(out, &[], &counters.schedule_lag);
+    dns(out, counters);
     out.family("sidestep_zone_serial", "gauge", "SOA serial of the zone.");
     for (zone, serial) in &overview.serials {
         out.sample(&[("zone", zone)], serial);
     }
+}
+
+fn dns(out: &mut Exposition, counters: &Metrics) {
+    out.family(
+        "sidestep_dns_queries_total",
+        "counter",
+        "DNS queries, by transport.",
+    );
+    for (transport, count) in &counters.queries {
+        out.sample(&[("transport", transport)], count);
+    }
+    out.family(
+        "sidestep_dns_replies_total",
+        "counter",
+        "DNS replies, by response code.",
+    );
+    for (rcode, count) in &counters.replies {
+        out.sample(&[("rcode", rcode)], count);
+    }
+    let totals = [
+        (
+            "sidestep_dns_truncated_total",
+            "DNS replies that said to ask again over TCP.",
+            counters.truncated,
+        ),
+        (
+            "sidestep_dns_dropped_total",
+            "DNS messages that got no reply: they were none to reply to, or it could not be sent.",
+            counters.dropped,
+        ),
+    ];
+    for (name, help, count) in totals {
+        out.family(name, "counter", help);
+        out.sample(&[], count);
+    }
+}
+
+/// The samples of one histogram: classes are cumulative, the last bound is without limit.
+fn histogram(out: &mut Exposition, labels: &[(&str, &str)], of: &Distribution) {
+    let mut count = 0;
+    let bounds = Distribution::BOUNDS_US.iter();
+    let bounds = bounds.map(|&us| Seconds::Us(us).to_string());
+    let bounds = bounds.chain(["+Inf".to_owned()]);
+    for (bound, class) in bounds.zip(of.counts) {
+        count += class;
+        let mut labels = labels.to_vec();
+        labels.push(("le", &bound));
+        out.suffixed("_bucket", &labels, count);
+    }
+    out.suffixed("_sum", labels, Seconds::Us(of.sum_us));
+    out.suffixed("_count", labels, count);
 }
 
 fn by_word(by: By) -> &'static str {

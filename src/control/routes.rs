@@ -1,10 +1,16 @@
 //! The routes: which request asks for which operation, and how answers and refusals look.
 //!
 //! Answers are JSON but for `/livez`, `/readyz` and `/metrics`; refusals are `{"error": "…"}`
-//! with a sentence. Requests that act must prove that no web page sent them.
+//! with a sentence. Requests that act are taken over the control socket alone: no web page that a
+//! browser on this machine shows can reach that.
 
-use super::{listener::CONNECTION_FOR, listener::Peer, metrics};
-use crate::failover::{OperationError, Operations};
+use super::{
+    listener::{CONNECTION_FOR, Peer},
+    metrics,
+    orders::OrderRequest,
+    socket,
+};
+use crate::failover::{OperationError, Operations, input::OperatorCommand, orders::Force};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -12,7 +18,7 @@ use axum::{
         ConnectInfo, DefaultBodyLimit, Path, Query, Request, State,
         rejection::{BytesRejection, PathRejection, QueryRejection},
     },
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -24,37 +30,58 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 /// The largest request body, bytes.
 const BODY_MAX: usize = 4_096;
-/// The longest `by`, bytes.
-const BY_MAX: usize = 128;
 /// Operations that block, at a time.
 const BLOCKING_MAX: usize = 8;
 /// How long an operation is waited for: less than its connection lives.
 const OPERATION_WITHIN: Duration = CONNECTION_FOR.saturating_sub(Duration::from_secs(5));
 
-/// The header that a request that acts must carry.
-pub(super) const ACT_HEADER: &str = "x-sidestep";
-
 #[derive(Clone)]
 struct Shared {
     operations: Arc<dyn Operations>,
+    /// Of each listener its own: what is asked over TCP cannot keep orders waiting.
     blocking: Arc<Semaphore>,
     reloading: Arc<Semaphore>,
 }
 
-/// All routes over `operations`.
-pub(super) fn router(operations: Arc<dyn Operations>) -> Router {
+/// What may be read: for the TCP listener.
+pub(super) fn read_only(operations: Arc<dyn Operations>) -> Router {
+    finished(
+        readable()
+            .route("/api/v1/reload", post(only_over_the_socket))
+            .route("/api/v1/plan", post(only_over_the_socket))
+            .route("/api/v1/orders", post(only_over_the_socket)),
+        operations,
+    )
+}
+
+/// Everything: for the control socket. The router wants to know its [`Peer`].
+pub(super) fn all(operations: Arc<dyn Operations>) -> Router {
+    finished(
+        readable()
+            .route("/api/v1/reload", post(reload))
+            .route("/api/v1/plan", post(plan))
+            .route("/api/v1/orders", post(order))
+            .layer(middleware::from_fn(only_who_may)),
+        operations,
+    )
+}
+
+fn readable() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/services/{name}", get(service))
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(exposed))
+}
+
+fn finished(routes: Router<Shared>, operations: Arc<dyn Operations>) -> Router {
     let shared = Shared {
         operations,
         blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
         reloading: Arc::new(Semaphore::new(1)),
     };
-    Router::new()
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/services/{name}", get(service))
-        .route("/api/v1/reload", post(reload))
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(exposed))
+    routes
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -84,6 +111,7 @@ impl From<OperationError> for Refusal {
     fn from(error: OperationError) -> Self {
         match error {
             OperationError::NotFound(why) => Self(StatusCode::NOT_FOUND, why),
+            OperationError::Refused(why) => Self(StatusCode::CONFLICT, why),
             OperationError::Unavailable(why) => Self(StatusCode::SERVICE_UNAVAILABLE, why),
         }
     }
@@ -131,60 +159,115 @@ async fn service(
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReloadRequest {
-    /// Who asks; shown and journaled.
-    by: Option<String>,
     /// Apply a reload that waits for an operator.
     #[serde(default)]
     apply_pending: bool,
 }
 
-/// `POST /api/v1/reload` with `{"by": "ann", "apply_pending": false}` or nothing. Answers 200 with
-/// a report, also where files were refused: the reload was done, and the report says how it ended.
+/// `POST /api/v1/reload` with `{"apply_pending": false}` or nothing. Answers 200 with a report,
+/// also where files were refused: the reload was done, and the report says how it ended.
 async fn reload(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    may_act(peer, &headers)?;
-    let body = body.map_err(|wrong| Refusal(wrong.status(), wrong.body_text()))?;
+    let body = whole(body)?;
     let request: ReloadRequest = if body.is_empty() {
         ReloadRequest::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|wrong| Refusal(StatusCode::BAD_REQUEST, format!("the body: {wrong}")))?
+        read(&body)?
     };
-    let by = request.by.unwrap_or_else(|| "http".to_owned());
-    if by.is_empty() || by.len() > BY_MAX || by.chars().any(char::is_control) {
-        let why = format!("`by` is a name of 1 to {BY_MAX} bytes without control characters");
-        return Err(Refusal(StatusCode::BAD_REQUEST, why));
-    }
     let busy = "a reload is under way: ask again when it is done";
     let report = blocking(&shared.reloading, StatusCode::CONFLICT, busy, {
         let operations = Arc::clone(&shared.operations);
-        move || operations.reload(&by, request.apply_pending)
+        move || operations.reload(&name_of(peer), request.apply_pending)
     });
     Ok(Json(report.await?).into_response())
 }
 
-/// Whether a request may act: sent on this machine, and by no web page.
-///
-/// A browser on this machine sends whatever a page that it shows asks for, so that loopback alone
-/// proves nothing (cross-site request forgery). To add a header of its own, a page of another
-/// origin needs our consent (CORS preflight), which nothing here gives. A page whose name was
-/// pointed at 127.0.0.1 (DNS rebinding) counts as our own origin, but a browser names the page in
-/// `Origin` with every POST, and our commands never do.
-fn may_act(Peer(peer): Peer, headers: &HeaderMap) -> Result<(), Refusal> {
-    let why = if !peer.ip().to_canonical().is_loopback() {
-        "only this machine may do this: connect to a loopback address"
-    } else if headers.get(ACT_HEADER).is_none_or(|value| value != "1") {
-        "the header 'X-Sidestep: 1' is missing: it shows that no web page sent this"
-    } else if headers.contains_key(header::ORIGIN) {
-        "requests of web pages are refused"
-    } else {
-        return Ok(());
-    };
-    Err(Refusal(StatusCode::FORBIDDEN, why.to_owned()))
+/// `POST /api/v1/plan` with an [`OrderRequest`]: what the order would do; nothing is done.
+async fn plan(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let plan = ordering(&shared, peer, body, |operations, order, force| {
+        operations.plan(order, force)
+    });
+    Ok(Json(plan.await?).into_response())
+}
+
+/// `POST /api/v1/orders` with an [`OrderRequest`]: what the order did.
+async fn order(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let ordered = ordering(&shared, peer, body, |operations, order, force| {
+        operations.order(order, force)
+    });
+    Ok(Json(ordered.await?).into_response())
+}
+
+async fn ordering<T: Send + 'static>(
+    shared: &Shared,
+    peer: Peer,
+    body: Result<Bytes, BytesRejection>,
+    operation: fn(&dyn Operations, &OperatorCommand, Option<Force>) -> Result<T, OperationError>,
+) -> Result<T, Refusal> {
+    let request: OrderRequest = read(&whole(body)?)?;
+    let (reason, command, force) = request
+        .read()
+        .map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
+    let busy = "too many requests at once: ask again";
+    let done = blocking(&shared.blocking, StatusCode::SERVICE_UNAVAILABLE, busy, {
+        let operations = Arc::clone(&shared.operations);
+        move || {
+            let by = name_of(peer);
+            let order = OperatorCommand {
+                by,
+                reason,
+                command,
+            };
+            operation(&*operations, &order, force)
+        }
+    });
+    Ok(done.await??)
+}
+
+fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
+    body.map_err(|wrong| Refusal(wrong.status(), wrong.body_text()))
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|wrong| Refusal(StatusCode::BAD_REQUEST, format!("the body: {wrong}")))
+}
+
+/// Who is at the other end, as the log names them. May block.
+fn name_of(Peer(uid): Peer) -> String {
+    uid.map_or_else(|| "an unknown user".to_owned(), socket::named)
+}
+
+/// Refuses whoever is neither root nor the daemon's own user, whatever became of the file's mode.
+async fn only_who_may(
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if uid.is_some_and(socket::may_order) {
+        return next.run(request).await;
+    }
+    let why = "only root and the user that runs sidestep may use its control socket";
+    Refusal(StatusCode::FORBIDDEN, why.to_owned()).into_response()
+}
+
+async fn only_over_the_socket(request: Request) -> Refusal {
+    let why = format!(
+        "{} is taken over the control socket alone, data/control.sock: use the commands of sidestep",
+        request.uri().path()
+    );
+    Refusal(StatusCode::FORBIDDEN, why)
 }
 
 /// Runs an operation that may block on a thread that may be blocked; the slot is held until it
@@ -253,28 +336,4 @@ async fn wrong_method(request: Request) -> Refusal {
         request.method()
     );
     Refusal(StatusCode::METHOD_NOT_ALLOWED, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_may_act() {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACT_HEADER, HeaderValue::from_static("1"));
-        for (peer, allowed) in [
-            ("127.0.0.1:4000", true),
-            ("127.8.9.1:4000", true),
-            ("[::1]:4000", true),
-            ("[::ffff:127.0.0.1]:4000", true),
-            ("192.0.2.1:4000", false),
-            ("[2001:db8::1]:4000", false),
-            ("[::ffff:192.0.2.1]:4000", false),
-            ("0.0.0.0:4000", false),
-        ] {
-            let may = may_act(Peer(peer.parse().unwrap()), &headers);
-            assert_eq!(may.is_ok(), allowed, "{peer}");
-        }
-    }
 }

@@ -38,6 +38,9 @@ impl Announcer {
     }
 
     fn probe(&mut self, seen: &Observation) {
+        if seen.local.is_none() && self.short.is_empty() {
+            return; // As nearly always.
+        }
         let series = (seen.target.clone(), seen.monitor.clone(), seen.address);
         let (target, monitor) = (&seen.target, &seen.monitor);
         let Some(local) = &seen.local else {
@@ -85,7 +88,9 @@ fn news(event: &Event) {
             "the policy faulted"
         ),
         What::Operator(order) => {
-            tracing::warn!(by = %order.by, reason = %order.reason, order = ?order.command, "operator");
+            let until = order.command.until().map(tracing::field::display);
+            let (by, reason, command) = (&order.by, &order.reason, &order.command);
+            tracing::warn!(%by, %reason, order = %command, until, "operator");
         }
         What::Ended(Ended::Override { service, why }) => {
             tracing::warn!(%service, %why, "the override ended");

@@ -1,21 +1,26 @@
 //! The fold's thread: the next input, a step, the answers published. Nothing else decides.
 //!
 //! One plain thread owns the state and the compiled policies; everybody else sends it a
-//! [`Message`]. It waits for nobody: what it hands on is a pointer swap or a bounded queue.
+//! [`Message`]. It waits for nobody: what it hands on is a pointer swap or a bounded queue. The
+//! events of a step go to the journal whole; the answers that follow from them go to the
+//! [`Gate`].
 
 use super::{
     announce::Announcer,
     clock::Clock,
+    gate::Gate,
     judge::Accepted,
     tally::{Tally, Timed},
 };
 use crate::{
-    dns::{Publisher, Table, Zones},
+    dns::{Table, Zones},
     failover::{
-        self, Event, Input, Reload, State,
-        input::{Start, WitnessResult},
+        self, Event, Input, OperationError, Reload, State, What,
+        input::{OperatorCommand, Refused, Start},
+        orders::{self, Answered, Force, Ordered, ServiceMove},
     },
-    model::{Observation, OnReload, ServiceName, TargetName, Timestamp},
+    journal::{Journal, Kept},
+    model::{OnReload, ServiceName, TargetName, Timestamp},
     policy::{self, Library},
 };
 use std::{
@@ -24,7 +29,7 @@ use std::{
         atomic::{AtomicI64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The fold looks up at least this often, so that its watchers see it alive.
@@ -33,20 +38,31 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 /// What the fold is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A probe ended.
-    Probe(Observation),
-    /// A witness was asked.
-    Witness(WitnessResult),
+    /// Probes ended and witnesses were asked, in this order.
+    Found(Vec<Input>),
     /// A candidate was accepted.
     Reload {
         /// What is to be in force.
         accepted: Arc<Accepted>,
+        /// The files that it was made of, for the next start.
+        kept: Kept,
         /// Who or what asked.
         by: String,
         /// Also where a service with `reload = "ask"` would move.
         apply_pending: bool,
         /// What became of it.
         reply: SyncSender<Reloaded>,
+    },
+    /// Files were refused.
+    Refused(Refused),
+    /// An operator orders something.
+    Order {
+        /// What.
+        order: OperatorCommand,
+        /// For a failback though the primary fails.
+        force: Option<Force>,
+        /// What became of it.
+        reply: SyncSender<Result<Obeyed, OperationError>>,
     },
     /// Somebody wants to see what is known.
     Known {
@@ -74,22 +90,34 @@ pub(super) enum Reloaded {
     },
 }
 
+/// An order that was obeyed.
+#[derive(Debug)]
+pub(super) struct Obeyed {
+    /// What it did; nobody has asked yet whether it is durable.
+    pub(super) ordered: Ordered,
+    /// The last event that followed from it.
+    pub(super) last_seq: u64,
+}
+
 /// What the fold owns.
 pub(super) struct Fold {
     pub(super) state: State,
     pub(super) library: Library,
     pub(super) clock: Clock,
-    pub(super) publisher: Publisher,
+    pub(super) gate: Arc<Gate>,
+    pub(super) journal: Journal,
     pub(super) tally: Arc<Tally>,
     /// When the fold last looked up, ms by its own clock: what `/livez` reads.
     pub(super) looked_up_at: Arc<AtomicI64>,
     pub(super) announcer: Announcer,
     /// Hears every event; for the tour and for tests.
     pub(super) tap: Option<Sender<Event>>,
-    /// The zones in force.
-    pub(super) zones: Arc<Zones>,
-    /// The last published version of the answers.
-    pub(super) published: u64,
+    /// The zones in force; `None` before the first reload.
+    pub(super) zones: Option<Arc<Zones>>,
+    /// The last offered version of the answers; `None` before the first.
+    pub(super) published: Option<u64>,
+    /// No tick is due before; `None` where that is to be found out.
+    pub(super) quiet_until: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Fold {
@@ -116,34 +144,58 @@ impl Fold {
                 tracing::warn!(offset_ms = jump.offset_ms, "the wall clock jumped");
                 self.step(Input::Clock(jump));
             }
-            let deadline = failover::next_deadline(&self.state);
-            if deadline.is_some_and(|deadline| deadline <= now) {
+            if self.tick_is_due(now) {
                 self.step(Input::Tick);
                 continue;
             }
-            match inbox.recv_timeout(until(deadline, now)) {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            match inbox.recv_timeout(self.patience(now)) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.journal.snapshot(self.state.clone());
+                    return;
+                }
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
+    /// Whether a tick is due. Every service has a deadline, and each result moves one: all of
+    /// them are looked at when the earliest was reached, and not for each result.
+    fn tick_is_due(&mut self, now: Timestamp) -> bool {
+        if self.quiet_until.is_none_or(|until| until <= now) {
+            self.quiet_until = failover::next_deadline(&self.state);
+        }
+        self.quiet_until.is_some_and(|until| until <= now)
+    }
+
     fn take(&mut self, message: Message) {
         match message {
-            Message::Probe(observation) => {
-                self.tally.probed(&observation);
-                self.step(Input::Probe(observation));
+            Message::Found(inputs) => {
+                for input in inputs {
+                    if let Input::Probe(observation) = &input {
+                        self.tally.probed(observation);
+                    }
+                    self.step(input);
+                }
             }
-            Message::Witness(result) => self.step(Input::Witness(result)),
             Message::Reload {
                 accepted,
+                kept,
                 by,
                 apply_pending,
                 reply,
             } => {
                 // Whoever asked may have given up; the reload holds all the same.
-                let _ = reply.send(self.reload(&accepted, by, apply_pending));
+                let _ = reply.send(self.reload(&accepted, kept, by, apply_pending));
+            }
+            Message::Refused(refused) => self.step(Input::Refused(refused)),
+            Message::Order {
+                order,
+                force,
+                reply,
+            } => {
+                // Whoever asked may have given up; the order holds all the same.
+                let _ = reply.send(self.obey(&order, force));
             }
             Message::Known { reply } => {
                 // Whoever asked may have given up.
@@ -153,14 +205,38 @@ impl Fold {
         }
     }
 
+    /// How long to wait for a message: no longer than an answer may wait for the disk.
+    fn patience(&self, now: Timestamp) -> Duration {
+        if self.gate.overdue() {
+            tracing::warn!("the disk is slow: answers changed before their decisions are on it");
+        }
+        let due = self.gate.next_due();
+        let opens = due.map(|due| due.saturating_duration_since(Instant::now()));
+        opens.unwrap_or(LOOK_UP).min(until(self.quiet_until, now))
+    }
+
     /// One input through the fold, and its consequences out.
     fn step(&mut self, input: Input) {
-        let at = self.clock.now();
+        self.step_keeping(input, None);
+    }
+
+    fn step_keeping(&mut self, input: Input, kept: Option<Kept>) {
+        let (at, began) = (self.clock.now(), Instant::now());
         let policies = Timed::new(&self.library);
         let events = failover::step(&mut self.state, at, input, &policies);
         let asked = policies.counted();
-        self.publish();
+        // Events before answers: the journal may be through with them before they are offered.
+        self.journal.write(events.clone(), kept);
+        if self.publish() {
+            self.tally.published(began.elapsed());
+        }
+        if self.journal.wants_snapshot() {
+            self.journal.snapshot(self.state.clone());
+        }
         self.tally.evaluated(asked);
+        if events.iter().any(may_hasten) {
+            self.quiet_until = None;
+        }
         for event in &events {
             self.tally.event(event);
             self.announcer.event(event);
@@ -171,20 +247,79 @@ impl Fold {
         }
     }
 
-    /// Publishes the answers where they changed.
-    fn publish(&mut self) {
-        let changed = self.state.world().answers_changed;
-        if changed != self.published {
-            // Zones and table at once: a new name is never there without its answer.
-            let table = Table::from(&failover::answers(&self.state));
-            self.publisher.publish(Arc::clone(&self.zones), table);
-            self.published = changed;
+    /// Gives an order that makes sense now, and compares what was answered with what is.
+    fn obey(
+        &mut self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<Obeyed, OperationError> {
+        let world = self.state.world();
+        let wall = self.clock.now().max(world.at).plus_ms(world.wall_offset_ms);
+        let order = orders::admit(&self.state, wall, order, force)?;
+        let seq = self.state.world().seq.saturating_add(1);
+        let concerned = orders::concerned(&self.state, &order.command);
+        let answered = |state: &State| -> Vec<Answered> {
+            let services = concerned.iter();
+            let answers = services.map(|name| orders::answered(state, name));
+            answers.map(Option::unwrap_or_default).collect()
+        };
+        let before = answered(&self.state);
+        self.step(Input::Operator(order.clone()));
+        let after = answered(&self.state);
+        let alert = |name: &ServiceName| {
+            let service = self.state.world().service(name)?;
+            service.decision.as_ref()?.alert.clone()
+        };
+        let services = concerned.iter().zip(before.into_iter().zip(after));
+        let services = services.map(|(name, (before, now))| ServiceMove {
+            service: name.clone(),
+            alert: alert(name),
+            before,
+            now,
+        });
+        let ordered = Ordered {
+            seq,
+            order: order.command.to_string(),
+            until: order.command.until(),
+            taken_back_by: order.taken_back_by(),
+            services: services.collect(),
+            by: order.by,
+            durable: false,
+            not_durable: None,
+        };
+        Ok(Obeyed {
+            ordered,
+            last_seq: self.state.world().seq,
+        })
+    }
+
+    /// Offers the answers where they changed; whether they did.
+    fn publish(&mut self) -> bool {
+        let Some(zones) = &self.zones else {
+            return false; // Nothing is in force yet.
+        };
+        let world = self.state.world();
+        let (seq, changed) = (world.seq, Some(world.answers_changed));
+        if changed == self.published {
+            return false;
         }
+        // Zones and table at once: a new name is never there without its answer.
+        let table = Table::from(&failover::answers(&self.state));
+        let fails = self.journal.is_degraded();
+        self.gate.offer(seq, Arc::clone(zones), table, fails);
+        self.published = changed;
+        true
     }
 
     /// Puts an accepted candidate in force, unless it would move a service that wants to be
     /// asked.
-    fn reload(&mut self, accepted: &Accepted, by: String, apply_pending: bool) -> Reloaded {
+    fn reload(
+        &mut self,
+        accepted: &Accepted,
+        kept: Kept,
+        by: String,
+        apply_pending: bool,
+    ) -> Reloaded {
         for (service, text) in &accepted.scripts {
             match self.library.candidate(service, text) {
                 Ok(candidate) => self.library.adopt(&candidate),
@@ -215,8 +350,8 @@ impl Fold {
             }
         }
         let before = self.state.clone();
-        self.zones = Arc::clone(&accepted.zones);
-        self.step(input);
+        self.zones = Some(Arc::clone(&accepted.zones));
+        self.step_keeping(input, Some(kept));
         let moved = moves(&before, &self.state, |_| true);
         drop(before);
         self.forget_unused_versions();
@@ -233,6 +368,14 @@ impl Fold {
         let used: Vec<_> = used.collect();
         self.library.retain(&used);
     }
+}
+
+/// Whether a deadline can be nearer after this event than before.
+fn may_hasten(event: &Event) -> bool {
+    !matches!(
+        event.what,
+        What::Probe(_) | What::Tick {} | What::Witness(_) | What::Freshness(_) | What::Drift(_)
+    )
 }
 
 /// How long to wait for a message.

@@ -64,6 +64,8 @@ pub struct Judge {
     passed: Passed,
     /// Files that zone files include, there or not, good or not.
     included: BTreeSet<PathBuf>,
+    /// A monitor that cannot run here is a warning: its probes have no result.
+    lenient: bool,
 }
 
 impl std::fmt::Debug for Judge {
@@ -93,7 +95,16 @@ impl Judge {
             library: Library::new(),
             passed,
             included: BTreeSet::new(),
+            lenient: false,
         }
+    }
+
+    /// The same, for files that were in force before: a monitor that cannot run here any more,
+    /// for a file of authorities that is gone, is no reason to answer nothing.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// What zone files have included since the last call, also where they were refused: a change
@@ -103,8 +114,8 @@ impl Judge {
     }
 
     /// What passed.
-    pub fn into_passed(self) -> Passed {
-        self.passed
+    pub fn passed(&self) -> &Passed {
+        &self.passed
     }
 
     /// Judges a case.
@@ -115,9 +126,14 @@ impl Judge {
         if self.passed.len() > PASSED_MAX {
             self.passed.clear();
         }
-        let mut errors: Vec<Diagnostic> = self.probe_problems(case);
-        let mut warnings = case.loaded.warnings.clone();
         let mut config = case.loaded.config.clone();
+        let mut errors = placed(case, probe::problems(&config));
+        let mut warnings = case.loaded.warnings.clone();
+        if self.lenient {
+            warnings.append(&mut errors);
+        }
+        let lacking = placed(case, probe::advice(&config));
+        warnings.extend(lacking.into_iter().map(Diagnostic::warning));
         let scripts = self
             .compile(case, &mut config, &mut warnings)
             .map_err(|mut found| {
@@ -157,20 +173,6 @@ impl Judge {
     /// The compiled policies of the last case, for those who measure with them.
     pub fn library(&self) -> &Library {
         &self.library
-    }
-
-    fn probe_problems(&self, case: &Case) -> Vec<Diagnostic> {
-        let problems = probe::problems(&case.loaded.config);
-        let place = |problem: String| {
-            let monitors = case.loaded.config.monitors.keys();
-            let of = |name: &&MonitorName| problem.starts_with(&format!("monitor {name}: "));
-            let places = &case.loaded.places;
-            match monitors.into_iter().find(of) {
-                Some(name) => places.monitor(name, problem_key(&problem), &*problem),
-                None => Diagnostic::error(case.path.display().to_string(), "", 0, 0, &*problem),
-            }
-        };
-        problems.into_iter().map(place).collect()
     }
 
     /// Compiles every service's policy; sets how long results are kept.
@@ -297,10 +299,31 @@ impl Case {
     }
 }
 
+/// What the probes found, each at its monitor.
+fn placed(case: &Case, problems: Vec<String>) -> Vec<Diagnostic> {
+    let place = |problem: String| {
+        let monitors = case.loaded.config.monitors.keys();
+        let of = |name: &&MonitorName| problem.starts_with(&format!("monitor {name}: "));
+        let places = &case.loaded.places;
+        match monitors.into_iter().find(of) {
+            Some(name) => places.monitor(name, problem_key(&problem), &*problem),
+            None => Diagnostic::error(case.path.display().to_string(), "", 0, 0, &*problem),
+        }
+    };
+    problems.into_iter().map(place).collect()
+}
+
 /// The key of a monitor that a problem with it is about.
 fn problem_key(problem: &str) -> &'static str {
-    let is_about_ca = problem.contains(": ca ");
-    if is_about_ca { "ca" } else { "url" }
+    let keys = ["ca", "sni", "question", "expect"];
+    let is_about = |key: &&str| {
+        let words = [format!(": {key} "), format!(": {key}.")];
+        words.iter().any(|word| problem.contains(word))
+    };
+    let kinds = [(": cannot start ", "command"), (" ICMP", "kind")];
+    let of_kind = kinds.iter().find(|(words, _)| problem.contains(words));
+    let named = keys.into_iter().find(is_about);
+    named.or(of_kind.map(|&(_, key)| key)).unwrap_or("url")
 }
 
 /// Zones that were built.

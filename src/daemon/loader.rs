@@ -8,14 +8,18 @@ use super::{
     case::{case, changes},
     fold::{Message, Reloaded},
     judge::{Accepted, Case, Judge},
+    kept,
     sources::Sources,
     tally::Tally,
     watch::{self, Watcher},
 };
 use crate::{
     config::{Loaded, Paths},
-    failover::overview::{PendingReload, Refused, ReloadReport},
-    model::{Config, Diagnostic, PolicyVersion, Service},
+    failover::{
+        input,
+        overview::{PendingReload, Refused, ReloadReport},
+    },
+    model::{Config, Diagnostic, PolicyVersion, Service, config::ServerConfig},
     probe::{Plan, Prober},
 };
 use std::{
@@ -58,11 +62,15 @@ pub(super) struct Loading {
     pub refused: Vec<Refused>,
     /// What waits for an operator: it would move services that want to be asked.
     pub pending: Option<PendingReload>,
+    /// Keys of `[server]` in force on disk alone: they need a restart.
+    pub needs_restart: Vec<String>,
 }
 
 /// The loader.
 pub(super) struct Loader {
     pub(super) path: PathBuf,
+    /// What the daemon started with: sockets and folders stay as they are.
+    pub(super) started_with: ServerConfig,
     pub(super) judge: Judge,
     /// What is in force.
     pub(super) in_force: Case,
@@ -104,8 +112,10 @@ impl Loader {
         let (reply, replied) = sync_channel(1);
         let accepted = Arc::clone(&self.accepted);
         let by = "start".to_owned();
+        let kept = kept::keep(&self.in_force, self.judge.passed());
         let message = Message::Reload {
             accepted,
+            kept,
             by,
             apply_pending: true,
             reply,
@@ -198,6 +208,9 @@ impl Loader {
         self.include();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mended = !shown.refused.is_empty() && report.refused.is_empty();
+        if !report.refused.is_empty() && shown.refused != report.refused {
+            self.note_refused(by, &report.refused);
+        }
         shown.refused.clone_from(&report.refused);
         shown.pending.clone_from(&report.pending);
         drop(shown);
@@ -209,6 +222,17 @@ impl Loader {
         }
         self.tally.reloaded(report.refused.is_empty());
         report
+    }
+
+    /// Has it written into the journal that files were refused.
+    fn note_refused(&self, by: &str, refused: &[Refused]) {
+        let findings = refused.iter().map(|one| one.diagnostic.headline());
+        let refused = input::Refused {
+            by: by.to_owned(),
+            findings: findings.collect(),
+        };
+        // Where it cannot be told, the daemon is stopping.
+        let _ = self.fold.send(Message::Refused(refused));
     }
 
     /// Notes what zone files include now. What was not read with the others is read here, and
@@ -248,6 +272,7 @@ impl Loader {
         let (reply, replied) = sync_channel(1);
         let message = Message::Reload {
             accepted: Arc::clone(&accepted),
+            kept: kept::keep(&case, self.judge.passed()),
             by: by.to_owned(),
             apply_pending,
             reply,
@@ -276,13 +301,7 @@ impl Loader {
                 report.pending = Some(same.unwrap_or(waiting));
             }
             Ok(Reloaded::InForce { moved }) => {
-                let old = &self.in_force.loaded.config.server;
-                let new = &case.loaded.config.server;
-                if (&old.dns, &old.http, &old.data) != (&new.dns, &new.http, &new.data) {
-                    let sentence = "dns, http and data of [server] need a restart";
-                    tracing::warn!("{sentence}: the rest is in force");
-                    changed.push(format!("all but what needs a restart ({sentence})"));
-                }
+                changed.extend(self.waits_for_restart(&case.loaded.config.server));
                 self.runtime
                     .block_on(self.prober.replace(Arc::new(Plan::of(&accepted.config))));
                 report.taken = changed;
@@ -297,6 +316,19 @@ impl Loader {
                 self.accepted = accepted;
             }
         }
+    }
+
+    /// Notes and says what of `[server]` is in force at the next start alone.
+    fn waits_for_restart(&self, now: &ServerConfig) -> Option<String> {
+        let waits = needs_restart(&self.started_with, now);
+        let keys = waits.join(" and ");
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.needs_restart = waits;
+        if keys.is_empty() {
+            return None;
+        }
+        tracing::warn!("{keys} of [server] needs a restart: the rest is in force");
+        Some(format!("all but {keys} of [server], which needs a restart"))
     }
 
     /// The largest part of what was read that loads.
@@ -425,6 +457,17 @@ impl Loader {
             .as_mut()
             .is_some_and(|watcher| watcher.watch(&folders))
     }
+}
+
+/// Which keys of `[server]` are not as the daemon started with them.
+fn needs_restart(started: &ServerConfig, now: &ServerConfig) -> Vec<String> {
+    let keys = [
+        ("dns", started.dns != now.dns),
+        ("http", started.http != now.http),
+        ("data", started.data != now.data),
+    ];
+    let changed = keys.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(key, _)| key.to_owned()).collect()
 }
 
 /// Adds findings that say something new.

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | fold | owns the state; one input at a time through `failover::step`; publishes answers |
 //! | loader | watches files, judges what changed, hands the fold what is good |
-//! | tokio workers | probes, witnesses, DNS and HTTP sockets, signals |
+//! | journal | writes what became true |
+//! | probe | all probes and witnesses |
+//! | tokio workers | DNS, HTTP and control sockets, signals |
 //!
 //! Nothing but [`clock`] reads a clock for the fold. Queries are answered from a pointer that the
 //! fold swaps; they wait for nobody.
@@ -12,60 +14,64 @@
 mod announce;
 mod case;
 pub mod clock;
+mod first;
 mod fold;
+mod gate;
 pub mod judge;
+mod kept;
 mod loader;
 mod operator;
 mod outlook;
+mod probing;
+mod signals;
 pub mod sources;
+mod status_line;
 pub mod stories;
+mod supervise;
 mod tally;
 pub mod watch;
 
 pub use case::case;
 pub use judge::{Accepted, Case, Judge};
+pub use signals::Signals;
 pub use sources::Sources;
 
 use crate::{
-    control,
+    config, control,
     dns::{self, Publisher},
-    failover::{Event, State, input::WitnessResult, operations::Operations},
+    failover::{Event, operations::Operations},
+    journal::{self, Journal, Recovered},
     model::Diagnostic,
     policy::Library,
-    probe::{Finding, Plan, Prober, Settings},
 };
 use announce::Announcer;
 use clock::Clock;
+use first::First;
 use fold::{Fold, Message};
+use gate::Gate;
 use loader::{Loader, Loading, Order};
 use operator::Operator;
 use std::{
     fmt, io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::AtomicI64,
-        mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
+use supervise::Supervisor;
 use tally::Tally;
 use tokio::{runtime::Runtime, sync::watch as signal, task::JoinHandle as Task};
 use watch::Watcher;
 
-/// Messages that may wait for the fold: a second of a large site's probes.
-const INBOX: usize = 4_096;
+/// Messages that may wait for the fold; what probes found together is one.
+const INBOX: usize = 1_024;
 /// Orders that may wait for the loader. A full queue is one look away from being empty.
 const ORDERS: usize = 64;
-/// Findings that may wait between the prober and the fold.
-const FINDINGS: usize = 256;
-/// Where the inbox is full, the next attempt to put a finding in.
-const INBOX_PAUSE: Duration = Duration::from_millis(5);
-
-/// How often is looked whether the threads are alive.
-const LOOK_AFTER_THREADS: Duration = Duration::from_secs(1);
 
 /// Why the daemon did not start. Nothing was left running.
 #[derive(Debug)]
@@ -96,14 +102,25 @@ impl From<io::Error> for StartError {
     }
 }
 
+/// How a daemon is started.
+#[derive(Debug, Default)]
+pub struct StartOptions {
+    /// Refuse to start with anything but what is on disk.
+    pub strict: bool,
+    /// Hears every event.
+    pub tap: Option<Sender<Event>>,
+}
+
 /// A running daemon; [`Daemon::stop`] ends it.
 #[derive(Debug)]
 pub struct Daemon {
     dns: Vec<SocketAddr>,
     http: Option<SocketAddr>,
+    control: PathBuf,
     operator: Arc<Operator>,
     fold: SyncSender<Message>,
     orders: SyncSender<Order>,
+    journal: Journal,
     threads: Vec<JoinHandle<()>>,
     stop: signal::Sender<bool>,
     tasks: Vec<Task<()>>,
@@ -111,20 +128,41 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon by the configuration at `path` and returns once it answers. `tap` hears
-    /// every event.
+    /// Starts a daemon by the configuration at `path` and returns once it answers, as it did
+    /// before it ended last.
     ///
     /// # Errors
-    /// Everything that is wrong with the files, or the socket that could not be had.
-    pub fn start(path: &Path, tap: Option<Sender<Event>>) -> Result<Self, StartError> {
+    /// Everything that is wrong with the files where none were kept that work, the journal that
+    /// another daemon has, or the socket that could not be had.
+    pub fn start(path: &Path, options: StartOptions) -> Result<Self, StartError> {
+        let publisher = Publisher::new();
+        // A configuration that cannot be read whole still says where its journal is.
+        let text = config::read(path).unwrap_or_default();
+        let folder = config::data_folder(path, &text);
+        let (first, remembered) = if journal::exists(&folder) {
+            let remembered = remember(&folder, &publisher)?;
+            let kept = remembered.recovered.kept.as_ref();
+            (first::load(path, kept, options.strict)?, remembered)
+        } else {
+            // A first start with broken files leaves nothing behind.
+            let first = first::load(path, None, options.strict)?;
+            (first, remember(&folder, &publisher)?)
+        };
+        let Remembered {
+            gate,
+            journal,
+            recovered,
+        } = remembered;
         let First {
             sources,
             case,
             accepted,
             passed,
-        } = first_load(path)?;
+        } = first;
         let accepted = Arc::new(accepted);
         let server = &accepted.config.server;
+        let data = config::Paths::of(path).data(&accepted.config);
+        let socket = control::bind_socket(&data).map_err(StartError::System)?;
         let listeners = dns::bind(&server.dns).map_err(StartError::System)?;
         let http = server
             .http
@@ -137,20 +175,28 @@ impl Daemon {
             .enable_all()
             .build()?;
 
-        let publisher = Publisher::new();
         let tally = Arc::new(Tally::default());
         let looked_up_at = Arc::new(AtomicI64::new(0));
         let (fold, inbox) = sync_channel(INBOX);
-        let mut threads = vec![fold_thread(&publisher, &tally, &looked_up_at, tap, inbox)?];
-
-        let (findings, found) = tokio::sync::mpsc::channel(FINDINGS);
-        let prober = {
-            let _within = runtime.enter();
-            Prober::start(Arc::new(Plan::default()), Settings::default(), findings)
+        let known = recovered.state.world();
+        let last = (known.seq > 0).then_some(known.at);
+        let clock = Clock::start(last, known.wall_offset_ms);
+        let beginning = Beginning {
+            recovered,
+            gate,
+            journal: journal.clone(),
+            clock: clock.clone(),
+            tally: Arc::clone(&tally),
+            looked_up_at: Arc::clone(&looked_up_at),
+            tap: options.tap,
         };
+        let mut threads = vec![fold_thread(beginning, inbox)?];
+
+        let (prober, probing) =
+            probing::start(fold.clone(), server.name.clone(), Arc::clone(&tally))?;
         let prober = Arc::new(prober);
-        let vantage = server.name.clone();
-        let mut tasks = vec![runtime.spawn(forward(found, fold.clone(), vantage))];
+        threads.push(probing);
+        let mut tasks = Vec::new();
 
         let (orders, ordered) = sync_channel(ORDERS);
         let shown = Arc::new(Mutex::new(Loading::default()));
@@ -169,6 +215,7 @@ impl Daemon {
                 candidate: None,
                 seen: sources,
                 in_force: case,
+                started_with: accepted.config.server.clone(),
                 path,
                 accepted,
                 fold,
@@ -196,13 +243,13 @@ impl Daemon {
             .map_err(|_| StartError::System("the loader ended".into()))?;
 
         let (stop, stopped) = signal::channel(false);
-        let clock = Clock::start(None);
         let operator = Arc::new(Operator {
             fold: fold.clone(),
             orders: orders.clone(),
             publisher: publisher.clone(),
             tally,
             looked_up_at,
+            journal: journal.clone(),
             shown,
             dns: listeners.addresses(),
             http: http.as_ref().and_then(|http| http.local_addr().ok()),
@@ -216,7 +263,14 @@ impl Daemon {
         tasks.push(runtime.spawn(async move {
             dns::serve(listeners, &publisher, asked_to_stop(stopped_dns)).await;
         }));
-        let http_address = operator.http;
+        let (http_address, socket_path) = (operator.http, socket.path().to_owned());
+        let operations: Arc<dyn Operations> = operator.clone();
+        let stopped_socket = asked_to_stop(stopped.clone());
+        tasks.push(runtime.spawn(async move {
+            if let Err(error) = control::serve_socket(socket, operations, stopped_socket).await {
+                tracing::error!(%error, "the control socket is not answered");
+            }
+        }));
         if let Some(http) = http {
             let operations: Arc<dyn Operations> = operator.clone();
             tasks.push(runtime.spawn(async move {
@@ -225,13 +279,15 @@ impl Daemon {
                 }
             }));
         }
-        tracing::info!(?dns, http = ?http_address, "answering");
+        tracing::info!(?dns, http = ?http_address, control = %socket_path.display(), "answering");
         Ok(Self {
             dns,
             http: http_address,
+            control: socket_path,
             operator,
             fold,
             orders,
+            journal,
             threads,
             stop,
             tasks,
@@ -249,54 +305,57 @@ impl Daemon {
         self.http
     }
 
+    /// Where its control socket is.
+    pub fn control(&self) -> &Path {
+        &self.control
+    }
+
     /// What can be asked of it.
     pub fn operations(&self) -> Arc<dyn Operations> {
         self.operator.clone()
     }
 
-    /// Runs until SIGINT or SIGTERM; SIGHUP reloads.
+    /// Runs until SIGINT or SIGTERM; SIGHUP reloads. Tells systemd, where it supervises.
     ///
     /// # Errors
     /// Signals cannot be received, or a thread ended that nothing works without: whoever
     /// supervises the daemon should start it again.
-    pub fn run_until_signal(&self) -> io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let orders = self.orders.clone();
-        self.runtime.block_on(async move {
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut hang_up = signal(SignalKind::hangup())?;
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
-                        let ended = self.threads.iter().find(|thread| thread.is_finished());
-                        if let Some(thread) = ended {
-                            let name = thread.thread().name().unwrap_or("a thread");
-                            let why = format!("{name} ended by itself, which is a bug");
-                            return Err(io::Error::other(why));
-                        }
-                    }
-                    _ = interrupt.recv() => break,
-                    _ = terminate.recv() => break,
-                    _ = hang_up.recv() => {
-                        let by = "SIGHUP".to_owned();
-                        let order = Order::Reload { by, apply_pending: false, reply: None };
-                        // Where the queue is full, an order in it makes the loader look.
-                        let _ = orders.try_send(order);
-                    }
-                }
-            }
-            // Stopping lets others end what they began; whoever asks twice has no time for that.
-            tokio::spawn(async move {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                tracing::warn!("told twice to stop: stopping at once");
-                std::process::exit(1);
-            });
-            Ok(())
-        })
+    pub fn run_until_signal(&self, signals: Signals) -> io::Result<()> {
+        let supervisor = Supervisor::start(&self.operator)?;
+        supervisor.ready();
+        let mut ended = || {
+            let ended = self.threads.iter().find(|thread| thread.is_finished())?;
+            let name = ended.thread().name().unwrap_or("a thread");
+            Some(format!("{name} ended by itself, which is a bug"))
+        };
+        let mut reload = || self.hang_up(&supervisor);
+        let run = signals.run(&mut ended, &mut reload);
+        let outcome = self.runtime.block_on(run);
+        let why = match &outcome {
+            Ok(()) => "stopping".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        supervisor.stopping(&why);
+        outcome
+    }
+
+    /// Reloads, and tells the supervisor when that begins and ends.
+    fn hang_up(&self, supervisor: &Supervisor) {
+        let (reply, replied) = sync_channel(1);
+        let order = Order::Reload {
+            by: "SIGHUP".to_owned(),
+            apply_pending: false,
+            reply: Some(reply),
+        };
+        supervisor.reloading();
+        // Where the queue is full, an order in it makes the loader look.
+        let _ = self.orders.try_send(order);
+        let supervisor = supervisor.clone();
+        self.runtime.spawn_blocking(move || {
+            // An order that was not taken ends the wait at once.
+            let _ = replied.recv();
+            supervisor.ready();
+        });
     }
 
     /// Ends everything: sockets first, so that no query is taken that nobody answers.
@@ -307,7 +366,7 @@ impl Daemon {
         let _ = self.orders.send(Order::Stop);
         let _ = self.fold.send(Message::Stop);
         self.runtime.block_on(async {
-            for task in self.tasks.into_iter().skip(1) {
+            for task in self.tasks {
                 let _ = task.await;
             }
         });
@@ -316,77 +375,96 @@ impl Daemon {
                 tracing::error!("a thread ended in a panic");
             }
         }
+        self.journal.stop();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 }
 
-/// What a start begins with.
-struct First {
-    sources: Sources,
-    case: Case,
-    accepted: Accepted,
-    passed: judge::Passed,
+/// What the journal gave.
+struct Remembered {
+    gate: Arc<Gate>,
+    journal: Journal,
+    recovered: Recovered,
 }
 
-/// Loads everything for the first time.
-fn first_load(path: &Path) -> Result<First, StartError> {
-    let (mut sources, parsed) = Sources::read(path, None);
-    let loaded = match (&sources.config, parsed) {
-        (Ok(_), Some(parsed)) => parsed.map_err(StartError::Files)?,
-        (Err(found), _) => return Err(StartError::Files(vec![found.clone()])),
-        (Ok(_), None) => return Err(StartError::System("the configuration was not read".into())),
-    };
-    let mut case = case(path, loaded, &sources).map_err(StartError::Files)?;
-    let mut judge = Judge::default();
-    let accepted = judge.judge(&case).map_err(StartError::Files)?;
-    for warning in &accepted.warnings {
-        tracing::warn!("{}", warning.headline());
+/// Opens the journal in `folder` and folds what is in it.
+fn remember(folder: &Path, publisher: &Publisher) -> Result<Remembered, StartError> {
+    let opened = journal::open(folder, journal::Settings::default())
+        .map_err(|error| StartError::System(error.to_string()))?;
+    let seq = opened.recovered.state.world().seq;
+    let gate = Arc::new(Gate::new(publisher.clone(), seq));
+    let opens = Arc::clone(&gate);
+    let (recovered, journal) = opened.start(Box::new(move |seq| opens.committed(seq)))?;
+    for alarm in &recovered.alarms {
+        tracing::error!("{alarm}");
     }
-    // What is compared with later is what was judged now.
-    case.beside.extend(accepted.included.clone());
-    let included = accepted.included.clone().into_iter();
-    sources
-        .beside
-        .extend(included.map(|(file, text)| (file, Ok(text))));
-    Ok(First {
-        sources,
-        case,
-        accepted,
-        passed: judge.into_passed(),
+    Ok(Remembered {
+        gate,
+        journal,
+        recovered,
     })
 }
 
-fn fold_thread(
-    publisher: &Publisher,
-    tally: &Arc<Tally>,
-    looked_up_at: &Arc<AtomicI64>,
+/// What the fold begins with.
+struct Beginning {
+    recovered: Recovered,
+    gate: Arc<Gate>,
+    journal: Journal,
+    clock: Clock,
+    tally: Arc<Tally>,
+    looked_up_at: Arc<AtomicI64>,
     tap: Option<Sender<Event>>,
-    inbox: Receiver<Message>,
-) -> io::Result<JoinHandle<()>> {
-    let (publisher, tally) = (publisher.clone(), Arc::clone(tally));
-    let looked_up_at = Arc::clone(looked_up_at);
+}
+
+fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<JoinHandle<()>> {
     let run = move || {
         // Compiled policies live on this thread and no other.
         let library = Library::new();
-        let (state, clock) = (State::default(), Clock::start(None));
-        let zones = Arc::default();
+        know_again(&library, &beginning.recovered);
         Fold {
-            state,
+            state: beginning.recovered.state,
             library,
-            clock,
-            publisher,
-            tally,
-            looked_up_at,
+            clock: beginning.clock,
+            gate: beginning.gate,
+            journal: beginning.journal,
+            tally: beginning.tally,
+            looked_up_at: beginning.looked_up_at,
             announcer: Announcer::default(),
-            tap,
-            zones,
-            published: 0,
+            tap: beginning.tap,
+            zones: None,
+            published: None,
+            quiet_until: None,
         }
         .run(&inbox);
     };
     thread::Builder::new()
         .name("sidestep-fold".into())
         .spawn(run)
+}
+
+/// Compiles the versions that the state names: the one in force, and the one that is asked where
+/// it faults.
+fn know_again(library: &Library, recovered: &Recovered) {
+    let world = recovered.state.world();
+    for service in &world.services {
+        let Some(configured) = world.config.services.get(&service.name) else {
+            continue;
+        };
+        for version in [Some(&service.policy), service.previous.as_ref()] {
+            let Some((text, params)) = version.and_then(|v| recovered.versions.get(v)) else {
+                continue;
+            };
+            let asked = crate::model::Service {
+                params: params.clone(),
+                ..configured.clone()
+            };
+            match library.candidate(&asked, text) {
+                Ok(candidate) => library.adopt(&candidate),
+                // The guard goes on without it: the built-in policy stands behind every other.
+                Err(found) => tracing::warn!(?found, service = %service.name, "a former policy"),
+            }
+        }
+    }
 }
 
 /// A watcher that orders a look; without one, reloads are by signal and command.
@@ -397,36 +475,6 @@ fn watch_for(orders: &SyncSender<Order>) -> Option<Watcher> {
     Watcher::start(changed)
         .map_err(|error| tracing::error!("{error}; use `sidestep reload`"))
         .ok()
-}
-
-/// Hands what the prober finds to the fold. Where the fold is busy the prober waits, which keeps
-/// one result for each series: nothing grows.
-async fn forward(
-    mut found: tokio::sync::mpsc::Receiver<Finding>,
-    fold: SyncSender<Message>,
-    vantage: crate::model::VantageName,
-) {
-    while let Some(finding) = found.recv().await {
-        let mut message = match finding {
-            Finding::Probe(observed) => Message::Probe(observed.observation),
-            Finding::Witness(asked) => Message::Witness(WitnessResult {
-                vantage: vantage.clone(),
-                witness: asked.witness,
-                ok: asked.ok,
-                error: asked.error,
-            }),
-        };
-        loop {
-            match fold.try_send(message) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return,
-                Err(TrySendError::Full(returned)) => {
-                    message = returned;
-                    tokio::time::sleep(INBOX_PAUSE).await;
-                }
-            }
-        }
-    }
 }
 
 async fn asked_to_stop(mut stopped: signal::Receiver<bool>) {

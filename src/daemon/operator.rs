@@ -2,7 +2,7 @@
 
 use super::{
     clock::Clock,
-    fold::Message,
+    fold::{Message, Obeyed},
     loader::{Loading, Order},
     outlook,
     tally::Tally,
@@ -11,14 +11,16 @@ use crate::{
     dns::Publisher,
     failover::{
         State,
+        input::OperatorCommand,
         operations::{OperationError, Operations},
-        overview::{
-            DaemonPart, Listener, Metrics, Overview, QueryCount, Refused, ReloadReport, overview,
-        },
+        orders::{self, Force, OrderPlan, Ordered},
+        overview::{DaemonPart, Listener, Metrics, Overview, Refused, ReloadReport, overview},
     },
-    model::{Diagnostic, ServiceName, Timestamp, diagnostic::did_you_mean},
+    journal::Journal,
+    model::{Diagnostic, ServiceName, Timestamp},
 };
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -31,10 +33,12 @@ use std::{
 
 /// How old a copied overview may be.
 const COPY_MAX: Duration = Duration::from_millis(500);
+/// How long an operator waits for the disk.
+const DISK_MAX: Duration = Duration::from_secs(3);
 /// How long the fold may take to answer a question.
 const FOLD_MAX: Duration = Duration::from_secs(5);
 /// A fold that did not look up for so long is dead.
-const DEAD_AFTER_MS: i64 = 10_000;
+pub(super) const DEAD_AFTER_MS: i64 = 10_000;
 
 /// The daemon as control sees it.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub(super) struct Operator {
     pub(super) publisher: Publisher,
     pub(super) tally: Arc<Tally>,
     pub(super) looked_up_at: Arc<AtomicI64>,
+    pub(super) journal: Journal,
     pub(super) shown: Arc<Mutex<Loading>>,
     pub(super) dns: Vec<SocketAddr>,
     pub(super) http: Option<SocketAddr>,
@@ -56,14 +61,19 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    /// Asks the fold what is known, with the outlook of one service.
-    fn ask(&self, outlook_of: Option<ServiceName>) -> Option<Overview> {
+    /// Asks the fold what is known.
+    fn known(&self) -> Option<State> {
         let (reply, replied) = sync_channel(1);
         self.fold.try_send(Message::Known { reply }).ok()?;
-        let state = replied.recv_timeout(FOLD_MAX).ok()?;
+        replied.recv_timeout(FOLD_MAX).ok()
+    }
+
+    /// What is known, with the outlook of one service.
+    fn ask(&self, outlook_of: Option<ServiceName>) -> Option<Overview> {
+        let state = self.known()?;
         let mut overview = overview(&state);
         let next = outlook_of.map(|service| (outlook::next(&state, &service), service));
-        overview.daemon = Some(DaemonPart {
+        overview.add_daemon(DaemonPart {
             next: next
                 .into_iter()
                 .map(|(next, service)| (service, next))
@@ -91,16 +101,51 @@ impl Operator {
             started_at: self.started_at,
             refused: shown.refused,
             pending: shown.pending,
+            needs_restart: shown.needs_restart,
             listeners: dns
                 .chain(self.http.map(|address| listener("http", address)))
                 .collect(),
             queries: counted.udp + counted.tcp,
+            journal: Some(self.journal.health()),
             ..DaemonPart::default()
         }
     }
 }
 
 impl Operator {
+    /// Has the fold obey an order.
+    fn obeyed(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<Obeyed, OperationError> {
+        let (reply, replied) = sync_channel(1);
+        let message = Message::Order {
+            order: order.clone(),
+            force,
+            reply,
+        };
+        let sent = self.fold.try_send(message);
+        sent.map_err(|_| no_answer())?;
+        replied.recv_timeout(FOLD_MAX).unwrap_or_else(|_| {
+            let why = "the fold did not answer in time, and may still obey: look at the status";
+            Err(OperationError::Unavailable(why.to_owned()))
+        })
+    }
+
+    /// Waits until an event is on disk, for as long as an operator may be kept waiting.
+    ///
+    /// # Errors
+    /// Why it is not, in one sentence.
+    fn wait_durable(&self, seq: u64) -> Result<(), String> {
+        if self.journal.wait_for(seq, DISK_MAX) {
+            return Ok(());
+        }
+        let why = self.journal.health().degraded.map(|degraded| degraded.why);
+        let why = why.unwrap_or_else(|| "the disk is slow".to_owned());
+        Err(format!("{why}: a restart before it is written forgets it"))
+    }
+
     /// What `reload` answers where nobody is left to load anything.
     fn nothing_loads(&self) -> ReloadReport {
         let file = self.path.display().to_string();
@@ -140,18 +185,43 @@ impl Operations for Operator {
     }
 
     fn overview_of(&self, service: &ServiceName) -> Result<Overview, OperationError> {
-        let overview = self.ask(Some(service.clone())).ok_or_else(|| {
-            OperationError::Unavailable("the fold does not answer: it is busy or dead".into())
-        })?;
+        let overview = self.ask(Some(service.clone())).ok_or_else(no_answer)?;
         overview.narrowed_to(service).ok_or_else(|| {
             let known: Vec<&str> = overview.services.iter().map(|known| &*known.name).collect();
-            let meant = did_you_mean(service, known.iter().copied());
-            let hint = meant.map_or_else(
-                || format!("there are {}", known.join(", ")),
-                |meant| format!("did you mean '{meant}'?"),
-            );
-            OperationError::NotFound(format!("no service '{service}': {hint}"))
+            OperationError::NotFound(orders::missing("service", service, &known))
         })
+    }
+
+    fn plan(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<OrderPlan, OperationError> {
+        let state = self.known().ok_or_else(no_answer)?;
+        let world = state.world();
+        let at = self.clock.now().max(world.at);
+        let wall = at.plus_ms(world.wall_offset_ms);
+        let order = orders::admit(&state, wall, order, force)?;
+        let concerned = orders::concerned(&state, &order.command);
+        let policies = outlook::library_of(&state, &concerned);
+        Ok(orders::plan(&state, at, &order, &policies))
+    }
+
+    fn order(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<Ordered, OperationError> {
+        let Obeyed {
+            mut ordered,
+            last_seq,
+        } = self.obeyed(order, force)?;
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        match self.wait_durable(last_seq) {
+            Ok(()) => ordered.durable = true,
+            Err(why) => ordered.not_durable = Some(why),
+        }
+        Ok(ordered)
     }
 
     fn reload(&self, by: &str, apply_pending: bool) -> ReloadReport {
@@ -169,19 +239,14 @@ impl Operations for Operator {
 
     fn metrics(&self) -> Metrics {
         let counted = self.publisher.counters().counted();
-        let count = |transport: &str, rcode: &str, count| QueryCount {
-            transport: transport.to_owned(),
-            rcode: rcode.to_owned(),
-            count,
-        };
-        let mut queries: Vec<QueryCount> = counted
-            .rcodes
-            .iter()
-            .map(|(rcode, number)| count("any", &rcode.to_lowercase(), *number))
-            .collect();
-        queries.push(count("any", "dropped", counted.dropped));
+        let replies = counted.rcodes.iter();
         Metrics {
-            queries,
+            queries: BTreeMap::from([("udp", counted.udp), ("tcp", counted.tcp)]),
+            replies: replies
+                .map(|(rcode, count)| (rcode.to_lowercase(), *count))
+                .collect(),
+            truncated: counted.truncated,
+            dropped: counted.dropped,
             ..self.tally.metrics()
         }
     }
@@ -202,6 +267,10 @@ impl Operations for Operator {
         // socket is bound; what is left to fail is the fold.
         self.live()
     }
+}
+
+fn no_answer() -> OperationError {
+    OperationError::Unavailable("the fold does not answer: it is busy or dead".to_owned())
 }
 
 /// Runs what may wait for the fold. Control asks from tasks that share their threads with DNS:

@@ -12,6 +12,7 @@ use crate::{
     model::{ServiceName, duration::format_ms},
     policy::Library,
 };
+use std::collections::BTreeSet;
 
 /// How far ahead an outlook looks ...
 const HORIZON_MS: i64 = 3_600_000;
@@ -21,14 +22,7 @@ const HORIZON_ROUNDS: i64 = 3_000;
 /// What would change a service's answer next; nothing for a service that does not exist.
 pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
     let world = state.world();
-    let library = Library::new();
-    let configured = world.config.services.get(service);
-    if let Some(configured) = configured
-        && let Some(text) = world.policies.get(&configured.policy)
-        && let Ok(candidate) = library.candidate(configured, text)
-    {
-        library.adopt(&candidate);
-    }
+    let library = library_of(state, std::slice::from_ref(service));
     let horizon_ms = horizon_ms(state, service);
     let outlook = rehearsal::outlook(state, service, &library, horizon_ms);
     let sentence = |condition: &str, change: Option<Change>| match change {
@@ -57,6 +51,26 @@ pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
             outlook.if_active_fails,
         ),
     ]
+}
+
+/// The policies of these services, compiled anew for this thread. Versions that decided before are
+/// not among them: where a policy faults, the built-in one stands in.
+pub(super) fn library_of(state: &State, services: &[ServiceName]) -> Library {
+    let (world, library) = (state.world(), Library::new());
+    let mut adopted = BTreeSet::new();
+    for name in services {
+        let version = world.service(name).map(|known| &known.policy);
+        let Some(configured) = world.config.services.get(name) else {
+            continue;
+        };
+        if adopted.insert(version)
+            && let Some(text) = world.policies.get(&configured.policy)
+            && let Ok(candidate) = library.candidate(configured, text)
+        {
+            library.adopt(&candidate);
+        }
+    }
+    library
 }
 
 /// How far ahead a service's outlook looks: less far where it is probed very often.

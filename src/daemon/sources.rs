@@ -6,8 +6,8 @@
 use crate::{
     config::{self, Loaded, Paths},
     model::{
-        Config, Diagnostic, DnsName, HttpProbe, Monitor, PolicyName, ProbeKind, TlsProbe,
-        ZoneSource, service::default_policy,
+        Config, Diagnostic, DnsName, ExecProbe, HttpProbe, Monitor, PolicyName, ProbeKind,
+        TlsProbe, ZoneSource, service::default_policy,
     },
     policy,
 };
@@ -49,7 +49,7 @@ impl Sources {
         let file = path.display().to_string();
         let mut parsed = text.as_ref().ok().map(|text| config::parse(&file, text));
         if let Some(Ok(loaded)) = &mut parsed {
-            resolve_authorities(&Paths::of(path), &mut loaded.config);
+            resolve_paths(&Paths::of(path), &mut loaded.config);
         }
         let mut sources = Self {
             path: path.to_owned(),
@@ -174,12 +174,18 @@ fn there(folder: &Path) -> PathBuf {
 }
 
 /// Paths in a configuration start at its folder, wherever the program was started.
-pub fn resolve_authorities(paths: &Paths, config: &mut Config) {
+pub fn resolve_paths(paths: &Paths, config: &mut Config) {
     for monitor in config.monitors.values_mut() {
         if let ProbeKind::Http(HttpProbe { ca: Some(ca), .. })
         | ProbeKind::Tls(TlsProbe { ca: Some(ca), .. }) = &mut monitor.probe
         {
             *ca = paths.resolve(&*ca).display().to_string();
+        }
+        // A bare word is looked for in PATH.
+        if let ProbeKind::Exec(ExecProbe { command }) = &mut monitor.probe
+            && let Some(program) = command.first_mut().filter(|word| word.contains('/'))
+        {
+            *program = paths.resolve(&*program).display().to_string();
         }
     }
 }

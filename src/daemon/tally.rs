@@ -5,7 +5,7 @@
 use crate::{
     failover::{
         By, Event, Policy, PolicyFault, Proposal, ServiceView, What,
-        overview::{Metrics, ProbeCount},
+        overview::{Distribution, Metrics, ProbeCount},
     },
     model::{MonitorName, Observation, PolicyVersion, ServiceName, TargetName, Timestamp},
 };
@@ -13,7 +13,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Policies whose evaluations are counted and timed. Nothing of it reaches a decision.
@@ -46,7 +46,7 @@ impl Policy for Timed<'_> {
     ) -> Result<Proposal, PolicyFault> {
         let began = Instant::now();
         let proposal = self.policies.propose(version, service);
-        let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let us = us(began.elapsed());
         self.us.set(self.us.get().saturating_add(us));
         self.evaluations.set(self.evaluations.get() + 1);
         proposal
@@ -67,6 +67,10 @@ struct Counts {
     switches: BTreeMap<ServiceName, u64>,
     faults: BTreeMap<ServiceName, u64>,
     probes: BTreeMap<(MonitorName, &'static str), u64>,
+    probe_durations: BTreeMap<MonitorName, Distribution>,
+    probes_late: BTreeMap<MonitorName, u64>,
+    schedule_lag: Distribution,
+    publishing: Distribution,
     serving: BTreeMap<ServiceName, Vec<TargetName>>,
     evaluations: u64,
     evaluations_us: u64,
@@ -87,11 +91,27 @@ impl Tally {
             (None, true, _) => "ok",
             (None, false, reason) => reason.map_or("unknown", crate::model::FailureReason::word),
         };
-        *self
-            .counts()
-            .probes
-            .entry((seen.monitor.clone(), result))
-            .or_default() += 1;
+        let mut counts = self.counts();
+        let monitor = &seen.monitor;
+        *counts.probes.entry((monitor.clone(), result)).or_default() += 1;
+        if seen.late {
+            *counts.probes_late.entry(monitor.clone()).or_default() += 1;
+        }
+        if let Some(us) = seen.rtt_us {
+            let durations = &mut counts.probe_durations;
+            let distribution = durations.entry(monitor.clone()).or_default();
+            distribution.add(u64::from(us));
+        }
+    }
+
+    /// Counts how late a probe fired.
+    pub(super) fn fired(&self, lag: Duration) {
+        self.counts().schedule_lag.add(us(lag));
+    }
+
+    /// Counts how long it took to publish what a decision changed.
+    pub(super) fn published(&self, took: Duration) {
+        self.counts().publishing.add(us(took));
     }
 
     /// Counts what became true.
@@ -155,9 +175,17 @@ impl Tally {
             evaluations: counts.evaluations,
             evaluations_us: counts.evaluations_us,
             probes: probes.collect(),
+            probe_durations: counts.probe_durations.clone(),
+            probes_late: counts.probes_late.clone(),
+            schedule_lag: counts.schedule_lag.clone(),
+            publishing: counts.publishing.clone(),
             last_reload_ok: !counts.reload_failed,
             last_reload_at: counts.reloaded_at,
             ..Metrics::default()
         }
     }
+}
+
+fn us(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }

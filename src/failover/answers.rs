@@ -85,7 +85,7 @@ impl World {
 }
 
 /// Addresses and TTL of one service.
-fn answer_of(world: &World, service: &ServiceState) -> (Vec<IpAddr>, u32) {
+pub(super) fn answer_of(world: &World, service: &ServiceState) -> (Vec<IpAddr>, u32) {
     let mut addresses = Vec::new();
     for name in &service.serving {
         for address in living_addresses(world, service, name) {

@@ -167,15 +167,11 @@ fn propose(
     index: usize,
     version: &PolicyVersion,
 ) -> Result<Proposal, PolicyFault> {
-    let name = state.world.services[index].name.clone();
-    let unknown = || PolicyFault {
-        message: format!("no service '{name}'"),
-        line: 0,
-    };
-    let mut proposal = policy.propose(version, state.view(&name).ok_or_else(unknown)?)?;
+    let mut proposal = policy.propose(version, state.view_at(index))?;
     let line = proposal.line;
     let fault = |message: String| Err(PolicyFault { message, line });
     let service = &state.world.services[index];
+    let name = &service.name;
     if let Action::Serve(targets) = &mut proposal.action {
         if targets.is_empty() {
             return fault("serve was given an empty list".into());
@@ -213,7 +209,7 @@ fn rule(state: &State, index: usize, heard: &Heard) -> Ruling {
     if let Some(ruling) = ordered(state, index) {
         return ruling;
     }
-    let servable = |target: &TargetName| !guard::is_drained(world, target);
+    let servable = |target: &TargetName| !guard::is_drained(world, service, target);
     let (mut wanted, open) = match &heard.proposal.action {
         Action::Serve(targets) => (targets.clone(), false),
         Action::ServeAll => (
@@ -303,9 +299,10 @@ fn ordered(state: &State, index: usize) -> Option<Ruling> {
 /// What is served where all that was served is withdrawn and the policy names nobody: the first
 /// that is well, or what was served where everybody is withdrawn.
 fn withdrawn(state: &State, index: usize) -> Ruling {
-    let serving = &state.world.services[index].serving;
+    let service = &state.world.services[index];
+    let serving = &service.serving;
     let first = guard::first_servable(&state.world, index)
-        .filter(|target| !guard::is_drained(&state.world, target));
+        .filter(|target| !guard::is_drained(&state.world, service, target));
     let (serve, reason) = match first {
         Some(first) => (
             vec![first],
@@ -334,13 +331,11 @@ fn decision(
     woken: &Woken,
 ) -> Decision {
     let service = &state.world.services[index];
-    let configured = state.world.config.services.get(&service.name);
-    let service_ttl_ms = configured.map_or(SECOND_MS, |service| service.ttl_ms);
     let asked_ttl_ms = heard
         .proposal
         .ttl_ms
         .filter(|_| ruling.done)
-        .unwrap_or(service_ttl_ms);
+        .unwrap_or(service.ttl_ms);
     let ttl_ms = i64::from(guard::whole_ttl_secs(asked_ttl_ms)) * SECOND_MS;
     let mut remember = BTreeMap::new();
     if ruling.done {
@@ -401,7 +396,7 @@ fn alert(
     if ruling.rail == Some(Rail::Override) {
         for target in &ruling.serve {
             if guard::failures(&state.world, service, target) >= DOWN_AFTER {
-                said.push(format!("the override serves {target}, which is down"));
+                said.push(override_serves_down(target));
             }
         }
     }
@@ -417,6 +412,11 @@ fn alert(
         ));
     }
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// What is said where an override serves what is down.
+pub(super) fn override_serves_down(target: &TargetName) -> String {
+    format!("the override serves {target}, which is down")
 }
 
 /// Whether a decision is worth writing: the served set, TTL, line, alert, guard or memory differ.
@@ -468,8 +468,7 @@ fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
         guard: ruling.rail,
         fault: heard.fault.map(|fault| fault.message),
     };
-    let name = state.world.services[index].name.clone();
-    state.latest.insert(name, evaluation);
+    state.note(index, evaluation);
 }
 
 /// Names in a sentence: `a`, `a and b`.

@@ -1,8 +1,8 @@
 //! The guard: rails that no policy crosses. A policy can be wrong, never dangerous.
 //!
 //! [`admit`] takes what is wanted and says what is served: the same, or what is served already,
-//! with the rail that held. It reads the world and changes nothing. Operators' words do not come
-//! here; they are subject to "never empty" only.
+//! with the rail that held. It reads the world and changes nothing. Operators' words are subject to
+//! "never empty" only; [`objections`] tells them what they go over.
 
 use super::{
     aggregate::{Worst, over_monitors},
@@ -31,6 +31,34 @@ pub(super) fn admit(world: &World, index: usize, wanted: &[TargetName], open: bo
         not_worse(world, service, wanted)?;
     }
     within_budget(world, service, wanted)
+}
+
+/// Every rail that would keep a policy from changing the served set to `wanted`: what an operator's
+/// order goes over. Empty where `wanted` is served already.
+pub(super) fn objections(
+    world: &World,
+    index: usize,
+    wanted: &[TargetName],
+) -> Vec<(Rail, String)> {
+    let service = &world.services[index];
+    if service.serving == wanted {
+        return Vec::new();
+    }
+    let rails = [
+        trusted(world, service, wanted),
+        not_worse(world, service, wanted),
+        within_budget(world, service, wanted),
+    ];
+    rails.into_iter().filter_map(Result::err).collect()
+}
+
+/// When the streak of failures of a target began, at any vantage, where it fails.
+pub(super) fn bad_since(world: &World, service: &ServiceState, target: &str) -> Option<Timestamp> {
+    let since = |group: &super::aggregate::Group| {
+        let fresh = group.fresh(world.at, None);
+        fresh.filter_map(|series| series.failing_since).min()
+    };
+    groups(world, service, target).filter_map(since).min()
 }
 
 /// No switch while isolated; none away from a failing target before a witness answered.
@@ -132,7 +160,7 @@ pub(super) fn first_well(world: &World, index: usize) -> Option<&TargetName> {
     let service = &world.services[index];
     let mut all = service.targets.iter().map(|slot| &slot.target);
     all.find(|target| {
-        !is_drained(world, target)
+        !is_drained(world, service, target)
             && failures(world, service, target) == 0
             && successes(world, service, target) > 0
     })
@@ -141,7 +169,7 @@ pub(super) fn first_well(world: &World, index: usize) -> Option<&TargetName> {
 /// The first target in order that may be served.
 fn first_undrained(world: &World, index: usize) -> Option<&TargetName> {
     let mut all = world.services[index].targets.iter();
-    all.find(|slot| !is_drained(world, &slot.target))
+    all.find(|slot| !world.targets[slot.index].is_drained())
         .map(|slot| &slot.target)
 }
 
@@ -153,11 +181,14 @@ pub(super) fn first_of_all(world: &World, index: usize) -> Option<TargetName> {
         .cloned()
 }
 
-/// Whether a target is withdrawn from answers.
-pub(super) fn is_drained(world: &World, target: &str) -> bool {
-    world
-        .target(target)
-        .is_some_and(super::target_state::TargetState::is_drained)
+/// Whether a target of a service is withdrawn from answers.
+pub(super) fn is_drained(world: &World, service: &ServiceState, target: &str) -> bool {
+    // Its slot knows where it is; only what a service lost is looked for among all.
+    let found = match service.position(target) {
+        Some(position) => world.targets.get(service.targets[position].index),
+        None => world.target(target),
+    };
+    found.is_some_and(super::target_state::TargetState::is_drained)
 }
 
 /// TTL as it is answered: whole seconds, rounded down, 1 s – 1 day.

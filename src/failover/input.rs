@@ -8,7 +8,7 @@ use crate::model::{
     config::WitnessAddress,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// End the override of a service.
+    /// End the override of a service, and forget a failback that was asked for.
     Release {
         /// Whose.
         service: ServiceName,
@@ -166,6 +166,39 @@ pub enum Command {
     },
     /// End the freeze.
     Thaw,
+}
+
+impl Command {
+    /// Wall time at which what it orders ends by itself; `None`: never, or it only takes back.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Switch { until, .. }
+            | Self::Hold { until, .. }
+            | Self::Drain { until, .. }
+            | Self::Freeze { until } => *until,
+            Self::Release { .. } | Self::Failback { .. } | Self::Undrain { .. } | Self::Thaw => {
+                None
+            }
+        }
+    }
+}
+
+/// As an operator would say it, without its end: `switch www to backup`.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch {
+                service, target, ..
+            } => write!(f, "switch {service} to {target}"),
+            Self::Hold { service, .. } => write!(f, "hold {service}"),
+            Self::Release { service } => write!(f, "release {service}"),
+            Self::Failback { service } => write!(f, "failback {service}"),
+            Self::Drain { target, .. } => write!(f, "drain {target}"),
+            Self::Undrain { target } => write!(f, "undrain {target}"),
+            Self::Freeze { .. } => f.write_str("freeze"),
+            Self::Thaw => f.write_str("thaw"),
+        }
+    }
 }
 
 /// Whether a target's copy of the data is recent enough.

@@ -22,6 +22,7 @@ mod guard;
 pub mod input;
 mod isolation;
 pub mod operations;
+pub mod orders;
 pub mod overview;
 pub mod policy;
 mod reconfigure;

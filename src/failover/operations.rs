@@ -3,7 +3,11 @@
 //! No async here: every method says whether it may block, and `control/` calls those that may
 //! from a thread that is allowed to. No method panics.
 
-use super::overview::{Metrics, Overview, ReloadReport};
+use super::{
+    input::OperatorCommand,
+    orders::{Force, OrderPlan, Ordered},
+    overview::{Metrics, Overview, ReloadReport},
+};
 use crate::model::ServiceName;
 use std::{fmt, sync::Arc};
 
@@ -22,6 +26,28 @@ pub trait Operations: Send + Sync + 'static {
     /// Loads every file again and puts in force what is good. `by` is who asked. With
     /// `apply_pending`, a reload that waits for an operator is applied. Blocks until it is done.
     fn reload(&self, by: &str, apply_pending: bool) -> ReloadReport;
+
+    /// What an order would do, were it given now; nothing changes. `force` is for a failback
+    /// though the primary fails. May block as [`Operations::overview_of`].
+    ///
+    /// # Errors
+    /// Unknown names, an order that makes no sense now, or the fold did not answer in time.
+    fn plan(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<OrderPlan, OperationError>;
+
+    /// Gives an order. Returns once it is answered by DNS and once it is durable, or cannot soon
+    /// be. Blocks meanwhile, at most 10 s.
+    ///
+    /// # Errors
+    /// As [`Operations::plan`]. Nothing was done, but where the fold did not answer in time.
+    fn order(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<Ordered, OperationError>;
 
     /// Counters since the start. Cheap and does not block.
     fn metrics(&self) -> Metrics;
@@ -45,6 +71,8 @@ pub trait Operations: Send + Sync + 'static {
 pub enum OperationError {
     /// There is no such thing: one sentence that names it, and what may have been meant.
     NotFound(String),
+    /// It makes no sense as things are, or needs force: one sentence. Nothing was done.
+    Refused(String),
     /// The daemon could not do it now: one sentence.
     Unavailable(String),
 }
@@ -52,7 +80,7 @@ pub enum OperationError {
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound(why) | Self::Unavailable(why) => f.write_str(why),
+            Self::NotFound(why) | Self::Refused(why) | Self::Unavailable(why) => f.write_str(why),
         }
     }
 }

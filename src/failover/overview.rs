@@ -10,8 +10,9 @@ mod build;
 mod daemon_part;
 
 pub use build::overview;
+pub(super) use build::{health, order_of, order_of_freeze};
 pub use daemon_part::{
-    DaemonPart, Degraded, JournalPart, Listener, Metrics, PendingReload, ProbeCount, QueryCount,
+    DaemonPart, Degraded, Distribution, JournalPart, Listener, Metrics, PendingReload, ProbeCount,
     Refused, ReloadReport,
 };
 
@@ -64,6 +65,24 @@ impl Overview {
         self.services
             .iter()
             .find(|service| service.name.as_str() == name)
+    }
+
+    /// Adds what only the daemon knows: which decisions are on disk, and what of the daemon
+    /// deserves attention.
+    pub fn add_daemon(&mut self, part: DaemonPart) {
+        if let Some(journal) = &part.journal {
+            for service in &mut self.services {
+                if let Some(decision) = &mut service.decision {
+                    decision.durable = decision.seq > 0 && decision.seq <= journal.committed;
+                }
+            }
+        }
+        // What stops failovers stays first.
+        let first = usize::from(self.isolated) + usize::from(self.freeze.is_some());
+        let first = first.min(self.advisories.len());
+        let said = part.advisories();
+        self.advisories.splice(first..first, said);
+        self.daemon = Some(part);
     }
 
     /// This overview with one service alone; `None` where there is no such service.
@@ -211,6 +230,15 @@ pub struct DecisionOverview {
     pub alert: Option<String>,
     /// Number of the event that woke the policy.
     pub cause: u64,
+    /// Number of the decision's own event; 0 where it is not known.
+    #[serde(default)]
+    pub seq: u64,
+    /// When it was made.
+    #[serde(rename = "at_ms", default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Whether it is on disk; false without a journal.
+    #[serde(default)]
+    pub durable: bool,
 }
 
 /// What the last evaluation said, also where it changed nothing.
@@ -257,6 +285,13 @@ pub struct TargetOverview {
     /// Reason of the last bad probe; absent where none was bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<FailureReason>,
+    /// When the last bad probe came, any series, since the streaks began.
+    #[serde(
+        rename = "failed_at_ms",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub failed_at: Option<Timestamp>,
     /// Age of the last result; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<i64>,

@@ -187,6 +187,7 @@ fn one_service(
         None => new_service(world, service, &policy),
     };
     (state.targets, state.idle_ms) = (targets, idle_ms);
+    state.ttl_ms = service.ttl_ms;
     state.last_input_at = world.at;
     if state.is_home() {
         state.failback_asked = false;
@@ -222,6 +223,7 @@ fn new_service(world: &World, service: &Service, policy: &PolicyVersion) -> Serv
         name: service.name.clone(),
         targets: Vec::new(),
         idle_ms: 0,
+        ttl_ms: service.ttl_ms,
         policy: policy.clone(),
         proven: false,
         previous: None,
@@ -231,6 +233,8 @@ fn new_service(world: &World, service: &Service, policy: &PolicyVersion) -> Serv
         switches: VecDeque::new(),
         left_at: BTreeMap::new(),
         decision: None,
+        decision_seq: 0,
+        decided_at: None,
         memory: BTreeMap::new(),
         faults: 0,
         faulted_at: None,

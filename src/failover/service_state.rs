@@ -17,6 +17,8 @@ pub struct ServiceState {
     pub targets: Vec<Slot>,
     /// The longest interval plus timeout of its monitors, ms.
     pub idle_ms: i64,
+    /// TTL where a decision asks for none, ms.
+    pub ttl_ms: i64,
     /// The policy version in force.
     pub policy: PolicyVersion,
     /// Whether that version decided without a fault yet.
@@ -35,6 +37,12 @@ pub struct ServiceState {
     pub left_at: BTreeMap<TargetName, Timestamp>,
     /// The decision in force.
     pub decision: Option<Decision>,
+    /// Number of that decision's event; 0 where it is not known.
+    #[serde(default)]
+    pub decision_seq: u64,
+    /// When it was made.
+    #[serde(default)]
+    pub decided_at: Option<Timestamp>,
     /// What decisions remember.
     pub memory: BTreeMap<String, Param>,
     /// Faults in a row.
@@ -143,8 +151,8 @@ impl ServiceState {
         }
     }
 
-    /// Takes a decision.
-    pub(super) fn decided(&mut self, at: Timestamp, decision: &Decision) {
+    /// Takes a decision: the event `seq`.
+    pub(super) fn decided(&mut self, at: Timestamp, seq: u64, decision: &Decision) {
         // Leaving what an operator withdrew is an operator's switch, whoever found the next.
         let operator = decision.by == By::Operator || decision.guard == Some(Rail::Gone);
         self.serve(at, &decision.serve, operator);
@@ -162,5 +170,7 @@ impl ServiceState {
             self.proven = true;
         }
         self.decision = Some(decision.clone());
+        self.decision_seq = seq;
+        self.decided_at = Some(at);
     }
 }

@@ -17,7 +17,7 @@ use crate::model::{
     Timestamp, config::WitnessAddress, time::DAY_MS,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 /// A remembered int is taken for an instant where it lies at most this far ahead.
 const INSTANT_AHEAD_MS: i64 = 366 * DAY_MS;
@@ -28,9 +28,10 @@ const INSTANT_AHEAD_MS: i64 = 366 * DAY_MS;
 #[serde(transparent)]
 pub struct State {
     pub(super) world: Arc<World>,
-    /// What each service's last evaluation said: shown to operators, no part of what is known.
+    /// What each service's last evaluation said, by the service's index: shown to operators, no
+    /// part of what is known.
     #[serde(skip)]
-    pub(super) latest: BTreeMap<ServiceName, Evaluation>,
+    latest: Vec<Option<Evaluation>>,
 }
 
 /// Two states are equal where they know the same.
@@ -98,7 +99,9 @@ pub struct Freeze {
     pub by: String,
     /// Why.
     pub reason: String,
-    /// Wall time of its end.
+    /// Since when.
+    pub since: Timestamp,
+    /// Wall time of its end; `None`: until taken back.
     pub until: Option<Timestamp>,
 }
 
@@ -110,11 +113,26 @@ impl State {
 
     /// What the last evaluation of a service said; `None` before the first since the start.
     pub fn latest(&self, service: &str) -> Option<&Evaluation> {
-        self.latest.get(service)
+        let index = self.world.service_index(service)?;
+        self.latest.get(index)?.as_ref()
+    }
+
+    /// Notes what the evaluation of the service of this index said.
+    pub(super) fn note(&mut self, index: usize, evaluation: Evaluation) {
+        if self.latest.len() <= index {
+            self.latest.resize(self.world.services.len(), None);
+        }
+        self.latest[index] = Some(evaluation);
     }
 
     /// Folds one event in.
     pub fn apply(&mut self, event: &Event) {
+        self.applied(event);
+    }
+
+    /// Folds one event in; the services that an observation concerns, by index.
+    pub(super) fn applied(&mut self, event: &Event) -> Vec<usize> {
+        let mut observed = Vec::new();
         let world = Arc::make_mut(&mut self.world);
         world.at = event.at;
         world.seq = event.seq;
@@ -126,7 +144,7 @@ impl State {
         }
         match &event.what {
             What::Start(_) | What::Refused(_) | What::Gap(_) => {}
-            What::Probe(observation) => world.observe(observation),
+            What::Probe(observation) => observed = world.observe(observation),
             What::Tick {} => world.tick(),
             What::Witness(result) => world.witness(result),
             What::Clock(change) => world.wall_offset_ms = change.offset_ms,
@@ -134,9 +152,13 @@ impl State {
                 world.policies.insert(text.name.clone(), text.clone());
             }
             What::Config(config) => {
+                let names = world.services.iter().map(|service| service.name.clone());
+                let latest = mem::take(&mut self.latest);
+                let mut known: BTreeMap<_, _> = names.zip(latest).collect();
                 world.reconfigure(config);
-                let known = &world.config.services;
-                self.latest.retain(|name, _| known.contains_key(name));
+                let services = world.services.iter();
+                let latest = services.map(|service| known.remove(&service.name).flatten());
+                self.latest = latest.collect();
             }
             What::Operator(command) => world.obey(command),
             What::Freshness(report) => {
@@ -166,6 +188,7 @@ impl State {
         ) {
             world.ends_at = world.next_end();
         }
+        observed
     }
 }
 
@@ -215,6 +238,24 @@ impl World {
         found.ok().map(|index| &mut self.targets[index])
     }
 
+    /// Whether no witness answers, so that this vantage trusts no failure of its own.
+    pub fn is_isolated(&self) -> bool {
+        super::isolation::isolated(self)
+    }
+
+    /// The series that an observation belongs to; `None` before its first, or where nothing of
+    /// the kind is configured.
+    pub fn series_of(&self, observation: &Observation) -> Option<&super::series::Series> {
+        let index = self.group_index(&observation.target, &observation.monitor)?;
+        let group = &self.groups[index];
+        let address = observation.address.or_else(|| match group.addresses[..] {
+            [only] => Some(only),
+            _ => None,
+        })?;
+        let mut series = group.series.iter();
+        series.find(|series| series.address == address && series.vantage == observation.vantage)
+    }
+
     /// The results of a target under a monitor, by index.
     pub(super) fn group_index(&self, target: &str, monitor: &str) -> Option<usize> {
         self.groups
@@ -224,10 +265,11 @@ impl World {
             .ok()
     }
 
-    fn observe(&mut self, observation: &Observation) {
+    /// Takes an observation; the services that it concerns, by index.
+    fn observe(&mut self, observation: &Observation) -> Vec<usize> {
         self.woken_by = Some(Arc::new(observation.clone()));
         let Some(index) = self.group_index(&observation.target, &observation.monitor) else {
-            return; // Of a target or monitor that a reload removed meanwhile.
+            return Vec::new(); // Of a target or monitor that a reload removed meanwhile.
         };
         let trusted =
             observation.vantage != self.config.server.name || !super::isolation::isolated(self);
@@ -249,6 +291,7 @@ impl World {
         if any && self.answers_of(&concerned) != before {
             self.answer_changed(&concerned);
         }
+        concerned
     }
 
     /// Services for which a tick at `at` is due, by index: silent for too long, or a remembered
@@ -346,6 +389,7 @@ impl World {
             Command::Release { service } => {
                 if let Some(service) = self.service_mut(service) {
                     service.override_ = None;
+                    service.failback_asked = false;
                 }
             }
             Command::Failback { service } => {
@@ -371,6 +415,7 @@ impl World {
                 self.freeze = Some(Freeze {
                     by,
                     reason,
+                    since: at,
                     until: *until,
                 });
             }
@@ -399,8 +444,8 @@ impl World {
             return;
         };
         let before = self.answers_of(&[index]);
-        let at = self.at;
-        self.services[index].decided(at, decision);
+        let (at, seq) = (self.at, self.seq);
+        self.services[index].decided(at, seq, decision);
         if self.answers_of(&[index]) != before {
             self.answer_changed(&[index]);
         }

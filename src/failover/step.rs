@@ -25,11 +25,16 @@ pub fn step(state: &mut State, at: Timestamp, input: Input, policy: &dyn Policy)
     };
     let ordered = matches!(input, Input::Operator(_) | Input::Reload(_));
     let scope = Scope::of(&input);
+    let mut observed = Vec::new();
     for what in facts(input) {
-        emit_at(state, at, what, &mut events);
+        observed = emit_at(state, at, what, &mut events);
     }
     let cause = state.world.seq;
-    let mut concerned = scope.services(&state.world, due);
+    let mut concerned = match scope {
+        Scope::Due => due,
+        Scope::Observed => observed,
+        _ => scope.services(&state.world),
+    };
     let mut lost = Vec::new();
     let facts = events.len();
     // Most inputs end nothing, and there may be thousands of targets to look at.
@@ -74,14 +79,16 @@ pub(super) fn emit(state: &mut State, what: What, events: &mut Vec<Event>) {
     emit_at(state, state.world.at, what, events);
 }
 
-fn emit_at(state: &mut State, at: Timestamp, what: What, events: &mut Vec<Event>) {
+/// The same at another instant; the services that an observation concerns, by index.
+fn emit_at(state: &mut State, at: Timestamp, what: What, events: &mut Vec<Event>) -> Vec<usize> {
     let event = Event {
         at,
         seq: state.world.seq.saturating_add(1),
         what,
     };
-    state.apply(&event);
+    let observed = state.applied(&event);
     events.push(event);
+    observed
 }
 
 /// The input as events: each is one, but a reload is a `policy` for each text and a `config`.
@@ -114,7 +121,8 @@ enum Scope {
     All,
     Due,
     Nobody,
-    Probed(TargetName, crate::model::MonitorName),
+    /// Those that the observation concerned when it was folded in.
+    Observed,
     Service(crate::model::ServiceName),
     Target(TargetName),
 }
@@ -125,7 +133,7 @@ impl Scope {
             Input::Start(_) | Input::Refused(_) => Self::Nobody,
             Input::Tick => Self::Due,
             Input::Witness(_) | Input::Clock(_) | Input::Reload(_) => Self::All,
-            Input::Probe(seen) => Self::Probed(seen.target.clone(), seen.monitor.clone()),
+            Input::Probe(_) => Self::Observed,
             Input::Freshness(report) => Self::Target(report.target.clone()),
             Input::Drift(report) => Self::Target(report.target.clone()),
             Input::Operator(order) => match &order.command {
@@ -142,15 +150,11 @@ impl Scope {
     }
 
     /// The services, by index; an input of something unknown concerns nobody.
-    fn services(&self, world: &World, due: Vec<usize>) -> Vec<usize> {
+    fn services(&self, world: &World) -> Vec<usize> {
         match self {
             Self::All => (0..world.services.len()).collect(),
-            Self::Due => due,
-            Self::Nobody => Vec::new(),
-            Self::Probed(target, monitor) => world
-                .group_index(target, monitor)
-                .map(|group| world.groups[group].services.clone())
-                .unwrap_or_default(),
+            // Known from elsewhere.
+            Self::Nobody | Self::Due | Self::Observed => Vec::new(),
             Self::Service(name) => world.service_index(name).into_iter().collect(),
             Self::Target(name) => with_target(world, name),
         }

@@ -24,10 +24,15 @@ impl State {
     /// A view of a service.
     pub fn view(&self, service: &str) -> Option<ServiceView> {
         let index = self.world.service_index(service)?;
-        Some(ServiceView {
+        Some(self.view_at(index))
+    }
+
+    /// A view of the service of this index.
+    pub(super) fn view_at(&self, index: usize) -> ServiceView {
+        ServiceView {
             world: Arc::clone(&self.world),
             index,
-        })
+        }
     }
 }
 

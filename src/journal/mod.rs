@@ -124,6 +124,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// Whether there is a journal in `folder`, readable or not.
+pub fn exists(folder: &Path) -> bool {
+    folder.join(schema::FILE).exists()
+}
+
 /// Opens `folder/journal.sqlite` where there is one, takes the folder's lock, folds what is there.
 /// Never fails because of what is in the journal: what cannot be read is set aside under another
 /// name, saved as far as it can be, and named in [`Recovered::alarms`].
@@ -389,6 +394,11 @@ impl Journal {
             let waited = self.owner.shared.news.wait_timeout(desk, left);
             desk = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether the disk refuses.
+    pub fn is_degraded(&self) -> bool {
+        self.owner.shared.desk().part.degraded.is_some()
     }
 
     /// How it is.

@@ -258,7 +258,7 @@ pub struct DnsProbe {
     /// Where to ask.
     #[serde(default = "fifty_three")]
     pub port: u16,
-    /// The question: `"www.example.com A"`.
+    /// The question: `"www.example.com A"`; the type is A where there is none, the name absolute.
     pub question: String,
     /// What makes an answer good.
     #[serde(default)]
@@ -271,7 +271,7 @@ pub struct DnsExpect {
     /// The response code, `NOERROR` where not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rcode: Option<String>,
-    /// A record that must be among the answers.
+    /// What one of the answers must hold: `"192.0.2.10"`, `"10 mx.example.com."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
 }

@@ -30,7 +30,16 @@ pub(super) struct Dial {
     verify_as: RefCell<Option<ServerName<'static>>>,
     connected_us: Cell<Option<u32>>,
     handshake_us: Cell<Option<u32>>,
-    cert_days: Cell<Option<i32>>,
+    shown: RefCell<Option<Shown>>,
+}
+
+/// The certificate that a server showed.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// Whole days until it expires, rounded down; negative once it has.
+    pub(super) days: i32,
+    /// Whom it names, who signed it and for how long, for operators.
+    pub(super) words: String,
 }
 
 /// A step that a connection reached.
@@ -43,11 +52,18 @@ pub(super) enum Mark {
 }
 
 /// What a connection saw.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     pub(super) connected_us: Option<u32>,
     pub(super) handshake_us: Option<u32>,
-    pub(super) cert_days: Option<i32>,
+    pub(super) certificate: Option<Shown>,
+}
+
+impl Seen {
+    /// How many days the certificate has left, where one was shown.
+    pub(super) fn cert_days(&self) -> Option<i32> {
+        Some(self.certificate.as_ref()?.days)
+    }
 }
 
 /// Runs `probe` with a dial to `address`.
@@ -62,7 +78,7 @@ pub(super) async fn within<T>(
         verify_as: RefCell::default(),
         connected_us: Cell::default(),
         handshake_us: Cell::default(),
-        cert_days: Cell::default(),
+        shown: RefCell::default(),
     };
     DIAL.scope(dial, probe).await
 }
@@ -83,7 +99,7 @@ pub(super) fn seen() -> Seen {
     let read = |dial: &Dial| Seen {
         connected_us: dial.connected_us.get(),
         handshake_us: dial.handshake_us.get(),
-        cert_days: dial.cert_days.get(),
+        certificate: dial.shown.borrow().clone(),
     };
     with(read).unwrap_or_default()
 }
@@ -100,9 +116,11 @@ pub(super) fn mark(mark: Mark) {
     });
 }
 
-/// Notes how many days a certificate has left; the first connection's counts.
-pub(super) fn note_cert_days(days: i32) {
-    with(|dial| dial.cert_days.set(dial.cert_days.get().or(Some(days))));
+/// Notes the certificate that was shown; the first connection's counts.
+pub(super) fn note_certificate(shown: Shown) {
+    with(|dial| {
+        dial.shown.borrow_mut().get_or_insert(shown);
+    });
 }
 
 /// The name to verify in place of the one that TLS knows.

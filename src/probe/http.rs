@@ -72,6 +72,8 @@ pub(super) struct Order {
     port: u16,
     method: Method,
     headers: HeaderMap,
+    /// The first request to `port`, as it is sent.
+    first: (Url, HeaderMap),
     follow: bool,
     expect: HttpExpect,
     regex: Option<Regex>,
@@ -101,13 +103,16 @@ impl Order {
             .headers(parse_headers(&order.headers)?)
             .build()
             .map_err(|error| reason::sentence(&error))?;
+        let port = port.ok_or("url has no port")?;
+        let (url, headers) = (template.url().clone(), template.headers().clone());
         Ok(Self {
             named,
             nameless: clients.get(&trust, false)?,
-            port: port.ok_or("url has no port")?,
-            url: template.url().clone(),
+            port,
+            first: (to_port(&url, port), with_host(headers.clone(), &url)),
+            url,
             method,
-            headers: template.headers().clone(),
+            headers,
             follow: order.follow,
             expect: order.expect.clone(),
             regex,
@@ -152,24 +157,30 @@ pub(super) async fn probe(order: &Order, address: SocketAddr, deadline: Instant)
     let clock = Clock::start();
     dial::within(address, clock, async {
         let mut trace = Trace::default();
+        trace.say("asked", &format!("{} {}", order.method, order.url));
         let verdict = timeout_at(deadline, talk(order, address, clock, &mut trace)).await;
         trace.verdict_us = clock.us();
         let seen = dial::seen();
         trace.connected_us = seen.connected_us;
         trace.handshake_us = seen.handshake_us;
         let outcome = match verdict {
-            Err(_) => Outcome::bad(FailureReason::Timeout),
-            Ok(Ok(None)) => Outcome::Good {
-                rtt_us: trace.verdict_us,
-                cert_days: None,
-            },
+            Err(_) => {
+                trace.explain_timeout();
+                Outcome::bad(FailureReason::Timeout)
+            }
+            Ok(Ok(None)) => Outcome::good(trace.verdict_us),
             Ok(Ok(Some(reason))) => Outcome::bad(reason),
             Ok(Err(error)) => {
-                trace.note = Some(reason::sentence(&error));
+                trace.explain(&reason::sentence(&error));
                 reason::outcome_of(&error, address, FailureReason::Closed)
             }
         };
-        let outcome = outcome.with_cert_days(seen.cert_days);
+        if let Some(certificate) = &seen.certificate {
+            trace.say("certificate", &certificate.words);
+            // It was seen before any answer, after the question.
+            trace.seen[1..].rotate_right(1);
+        }
+        let outcome = outcome.with_cert_days(seen.cert_days());
         Probed { outcome, trace }
     })
     .await
@@ -185,12 +196,17 @@ async fn talk(
     let mut hop = Hop {
         url: order.url.clone(),
         method: order.method.clone(),
+        is_first: true,
     };
     for _ in 0..=MAX_HOPS {
         let response = hop.send(order, address).await?;
         trace.first_byte_us.get_or_insert_with(|| clock.us());
+        trace.say("answered", response.status().to_string().trim_end());
         match hop.next(&response).filter(|_| order.follow) {
-            Some(next) => hop = next,
+            Some(next) => {
+                trace.say("followed to", next.url.as_str());
+                hop = next;
+            }
             None => return judge(order, response, trace).await,
         }
     }
@@ -202,10 +218,30 @@ async fn talk(
 struct Hop {
     url: Url,
     method: Method,
+    is_first: bool,
 }
 
 impl Hop {
     async fn send(&self, order: &Order, address: SocketAddr) -> reqwest::Result<Response> {
+        let ip = literal(&self.url);
+        let client = match ip {
+            Some(_) => &order.nameless,
+            None => &order.named,
+        };
+        let (url, headers) = if self.is_first && address.port() == order.port {
+            order.first.clone()
+        } else {
+            self.made_ready(order, address)
+        };
+        let port = url.port_or_known_default().unwrap_or(address.port());
+        dial::aim(port, ip.map(|ip| ServerName::IpAddress(ip.into())));
+        let mut request = Request::new(self.method.clone(), url);
+        *request.headers_mut() = headers;
+        client.execute(request).await
+    }
+
+    /// Where this goes and with which headers.
+    fn made_ready(&self, order: &Order, address: SocketAddr) -> (Url, HeaderMap) {
         let at_home = self.url.origin() == order.url.origin();
         let mut headers = order.headers.clone();
         if !at_home {
@@ -214,27 +250,9 @@ impl Hop {
                 headers.remove(secret);
             }
         }
-        if let Some(host) = host_header(&self.url).filter(|_| !headers.contains_key(HOST)) {
-            headers.insert(HOST, host);
-        }
         let own_port = self.url.port_or_known_default();
         let port = own_port.filter(|_| !at_home).unwrap_or(address.port());
-        let mut url = self.url.clone();
-        let ip = literal(&url);
-        if ip.is_some() {
-            url.set_host(Some(PLACEHOLDER))
-                .expect("the placeholder is a host name");
-        }
-        // The port of the URL would go before the dial's.
-        url.set_port(Some(port)).expect("http URLs can have a port");
-        dial::aim(port, ip.map(|ip| ServerName::IpAddress(ip.into())));
-        let client = match ip {
-            Some(_) => &order.nameless,
-            None => &order.named,
-        };
-        let mut request = Request::new(self.method.clone(), url);
-        *request.headers_mut() = headers;
-        client.execute(request).await
+        (to_port(&self.url, port), with_host(headers, &self.url))
     }
 
     /// Where `response` redirects to, if it does.
@@ -250,6 +268,7 @@ impl Hop {
         let becomes_get = (status == 303 && self.method != Method::HEAD)
             || (matches!(status, 301 | 302) && self.method == Method::POST);
         usable.then(|| Self {
+            is_first: false,
             url,
             method: if becomes_get {
                 Method::GET
@@ -258,6 +277,26 @@ impl Hop {
             },
         })
     }
+}
+
+/// `url` as reqwest is to connect to it.
+fn to_port(url: &Url, port: u16) -> Url {
+    let mut url = url.clone();
+    if literal(&url).is_some() {
+        url.set_host(Some(PLACEHOLDER))
+            .expect("the placeholder is a host name");
+    }
+    // The port of the URL would go before the dial's.
+    url.set_port(Some(port)).expect("http URLs can have a port");
+    url
+}
+
+/// `headers` with the Host of `url`, where they name none.
+fn with_host(mut headers: HeaderMap, url: &Url) -> HeaderMap {
+    if let Some(host) = host_header(url).filter(|_| !headers.contains_key(HOST)) {
+        headers.insert(HOST, host);
+    }
+    headers
 }
 
 /// The Host header of `url`: the port is named where it is not the scheme's (RFC 9110
@@ -292,6 +331,7 @@ async fn judge(
         return Ok(Some(FailureReason::Status));
     }
     let Some(expected) = &order.expect.body else {
+        trace.say("body", "not read: none is expected");
         return Ok(None);
     };
     let text = match expected {
@@ -301,29 +341,25 @@ async fn judge(
     };
     let by_text = order.regex.is_none();
     let mut search = Search::new(text);
-    loop {
-        let piece = if search.is_full() {
-            None
-        } else {
-            response.chunk().await?
+    let mut found = false;
+    while !found && !search.is_full() {
+        let Some(piece) = response.chunk().await? else {
+            break;
         };
-        let Some(piece) = piece else { break };
-        if search.feed(&piece) && by_text {
-            return Ok(None);
-        }
+        found = search.feed(&piece) && by_text;
     }
     let matches = match &order.regex {
         Some(regex) => regex.is_match(search.seen()),
-        None => text.is_empty(),
+        None => found || text.is_empty(),
     };
+    let length = search.seen().len();
+    let end = match length >= READ_LIMIT {
+        true => ", and no more is read",
+        false => "",
+    };
+    trace.say("body", &format!("{length} bytes read{end}"));
     if !matches {
-        let length = search.seen().len();
-        let end = if length >= READ_LIMIT {
-            " (no more is read)"
-        } else {
-            ""
-        };
-        trace.note = Some(format!("status {status}, body of {length} bytes{end}"));
+        trace.explain("the body is not as expected");
     }
     Ok((!matches).then_some(FailureReason::Body))
 }

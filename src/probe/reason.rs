@@ -31,16 +31,34 @@ pub(super) fn outcome_of(
 
 /// All sentences of the chain, outermost first, without repetitions.
 pub(super) fn sentence(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = words(error);
     let mut link = inner(error);
     while let Some(error) = link {
-        let next = error.to_string();
+        let next = words(error);
         if !text.contains(&next) {
             text = format!("{text}: {next}");
         }
         link = inner(error);
     }
     text
+}
+
+/// One error of the chain; what rustls calls by its type has a sentence.
+fn words(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(error)) => match error {
+            CertificateError::UnknownIssuer => {
+                "the certificate is signed by nobody who is trusted here (`ca`)".to_owned()
+            }
+            error => match of_certificate(error) {
+                FailureReason::Expired => "the certificate is out of its time".to_owned(),
+                FailureReason::Hostname => "the certificate is for other names".to_owned(),
+                _ => format!("the certificate is not trusted: {error}"),
+            },
+        },
+        Some(rustls::Error::InvalidMessage(_)) => "what answers there is not TLS".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// The next error in the chain. `io::Error::source` skips the error that it wraps.
@@ -103,14 +121,7 @@ fn of_io(error: &io::Error, address: SocketAddr) -> Option<Outcome> {
 
 /// What this machine lacks, where `error` says so.
 fn shortage(error: &io::Error) -> Option<&'static str> {
-    let by_number = match errno(error) {
-        Some(Errno::MFILE) => Some("out of file descriptors (this process): raise LimitNOFILE"),
-        Some(Errno::NFILE) => Some("out of file descriptors (this machine): raise fs.file-max"),
-        Some(Errno::NOBUFS) => Some("out of socket buffers"),
-        Some(Errno::AFNOSUPPORT) => Some("this machine does not speak that address family"),
-        _ => None,
-    };
-    by_number.or(match error.kind() {
+    errno(error).and_then(shortage_of).or(match error.kind() {
         ErrorKind::OutOfMemory => Some("out of memory for sockets"),
         ErrorKind::PermissionDenied => Some("not permitted to connect (local firewall or policy)"),
         ErrorKind::AddrNotAvailable => {
@@ -120,6 +131,17 @@ fn shortage(error: &io::Error) -> Option<&'static str> {
         ErrorKind::InvalidInput => Some("this machine cannot connect to such an address"),
         _ => None,
     })
+}
+
+/// What this machine lacks, where an error number alone says so.
+pub(super) fn shortage_of(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::MFILE => Some("out of file descriptors (this process): raise LimitNOFILE"),
+        Errno::NFILE => Some("out of file descriptors (this machine): raise fs.file-max"),
+        Errno::NOBUFS => Some("out of socket buffers"),
+        Errno::AFNOSUPPORT => Some("this machine does not speak that address family"),
+        _ => None,
+    }
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
@@ -138,9 +160,13 @@ fn has_route(address: SocketAddr) -> bool {
 }
 
 fn of_tls(error: &rustls::Error) -> FailureReason {
-    let rustls::Error::InvalidCertificate(error) = error else {
-        return FailureReason::Tls;
-    };
+    match error {
+        rustls::Error::InvalidCertificate(error) => of_certificate(error),
+        _ => FailureReason::Tls,
+    }
+}
+
+fn of_certificate(error: &CertificateError) -> FailureReason {
     match error {
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }

@@ -3,7 +3,7 @@
 //! The probes are those that the daemon runs; nothing is scheduled, nothing repeated.
 
 use super::{
-    Order,
+    Order, Shared,
     http::Clients,
     outcome::{Outcome, Place, Probed, Trace},
     patience,
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 64;
 pub struct TracedOutcome {
     /// About whom, by which monitor, from where.
     pub place: Place,
-    /// Where the probe went.
+    /// Where the probe went, with the port that it used.
     pub at: ProbeAddress,
     /// What it found.
     pub outcome: Outcome,
@@ -35,9 +35,9 @@ pub struct TracedOutcome {
 pub async fn round(config: &Config, service: Option<&ServiceName>) -> Vec<TracedOutcome> {
     let wanted = |name: &str| service.is_none_or(|service| service.as_str() == name);
     let plan = Plan::of_services(config, wanted);
-    let mut clients = Clients::default();
+    let (mut clients, shared) = (Clients::default(), Shared::default());
     let ordered = plan.series.into_iter().map(|series| {
-        let order = Order::of(&series.monitor, &mut clients);
+        let order = Order::of(&series.monitor, &mut clients, &shared);
         one(series, order)
     });
     let probes: Vec<_> = ordered.collect();
@@ -45,13 +45,19 @@ pub async fn round(config: &Config, service: Option<&ServiceName>) -> Vec<Traced
 }
 
 async fn one(series: Series, order: Result<Order, String>) -> TracedOutcome {
+    let _turn = match &order {
+        Ok(order) => order.turn().await,
+        Err(_) => None,
+    };
     let deadline = Instant::now() + patience(&series.monitor);
+    let mut at = series.at;
     let Probed { outcome, trace } = match &order {
         Ok(order) => {
             let port = series.at.port.unwrap_or(order.port());
-            order
-                .probe(SocketAddr::new(series.at.ip, port), deadline)
-                .await
+            // Port 0 is that of a kind without ports.
+            at.port = Some(port).filter(|port| *port > 0);
+            let address = SocketAddr::new(series.at.ip, port);
+            order.probe(&series.target, address, deadline).await
         }
         Err(problem) => Probed {
             outcome: Outcome::no_result(problem.clone()),
@@ -65,7 +71,7 @@ async fn one(series: Series, order: Result<Order, String>) -> TracedOutcome {
             address: series.at.ip,
             vantage: series.vantage,
         },
-        at: series.at,
+        at,
         outcome,
         trace,
     }

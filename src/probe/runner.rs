@@ -6,8 +6,9 @@
 //! Witnesses are asked beside it (`witness.rs`), while a series fails.
 
 use super::{
-    Order,
+    Order, Shared,
     http::Clients,
+    icmp,
     outcome::{Outcome, Place},
     patience,
     plan::{Plan, Series},
@@ -29,6 +30,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+/// Probes that are due within so many µs start together: one timer and one look at the sockets
+/// serve them all. Nothing beside the 100 ms that count as late, or the time of a round trip.
+const PACE_US: u64 = 10_000;
+
 /// What the prober found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -45,6 +50,8 @@ pub struct Observed {
     pub observation: Observation,
     /// When the outcome was known.
     pub at: Instant,
+    /// How long after it was due the probe fired.
+    pub lag: Duration,
 }
 
 /// How a prober runs.
@@ -70,6 +77,7 @@ impl Default for Settings {
 /// Probes that run until this is dropped or shut down.
 #[derive(Debug)]
 pub struct Prober {
+    shared: Shared,
     orders: mpsc::Sender<Replace>,
     runner: JoinHandle<()>,
 }
@@ -84,9 +92,15 @@ impl Prober {
     /// is closed.
     pub fn start(plan: Arc<Plan>, settings: Settings, out: mpsc::Sender<Finding>) -> Self {
         let (orders, received) = mpsc::channel(1);
-        let ready = Ready::of(plan);
-        let runner = tokio::spawn(Runner::new(settings, out).run(ready, received));
-        Self { orders, runner }
+        let shared = Shared::default();
+        let ready = Ready::of(plan, &shared);
+        let runner = Runner::new(settings, out);
+        let runner = tokio::spawn(runner.run(ready, received, shared.echoes.clone()));
+        Self {
+            shared,
+            orders,
+            runner,
+        }
     }
 
     /// Puts another plan in force. A series whose target, monitor settings and address are as
@@ -94,7 +108,7 @@ impl Prober {
     /// of a stopped one is handed on after this returns. PEM files are read again.
     pub async fn replace(&self, plan: Arc<Plan>) {
         let (done, in_force) = oneshot::channel();
-        let ready = Ready::of(plan);
+        let ready = Ready::of(plan, &self.shared);
         if self.orders.send(Replace { ready, done }).await.is_ok() {
             // An error means that the runner ended: there is nothing left to wait for.
             in_force.await.ok();
@@ -121,7 +135,7 @@ struct Ready {
 type SharedOrder = Arc<Result<Order, String>>;
 
 impl Ready {
-    fn of(plan: Arc<Plan>) -> Self {
+    fn of(plan: Arc<Plan>, shared: &Shared) -> Self {
         let mut clients = Clients::default();
         let mut known: Vec<(Arc<Monitor>, SharedOrder)> = Vec::new();
         let mut order_of = |monitor: &Arc<Monitor>| {
@@ -130,7 +144,7 @@ impl Ready {
             if let Some((_, order)) = same {
                 return order.clone();
             }
-            let order = Arc::new(Order::of(monitor, &mut clients));
+            let order = Arc::new(Order::of(monitor, &mut clients, shared));
             if let Err(problem) = &*order {
                 tracing::error!(monitor = %monitor.name, "cannot probe: {problem}");
             }
@@ -155,12 +169,15 @@ struct Landed {
     id: SeriesId,
     outcome: Outcome,
     late: bool,
+    lag: Duration,
     at: Instant,
 }
 
 struct Runner {
     began: Instant,
     schedule: Schedule,
+    /// Before this instant nothing starts, µs since `began`.
+    paced_until_us: u64,
     running: BTreeMap<SeriesId, Running>,
     next_id: SeriesId,
     flights: JoinSet<Landed>,
@@ -178,6 +195,7 @@ impl Runner {
         Self {
             began: Instant::now(),
             schedule: Schedule::new(settings.seed),
+            paced_until_us: 0,
             running: BTreeMap::new(),
             next_id: 0,
             flights: JoinSet::new(),
@@ -190,19 +208,26 @@ impl Runner {
         }
     }
 
-    async fn run(mut self, ready: Ready, mut orders: mpsc::Receiver<Replace>) {
+    async fn run(
+        mut self,
+        ready: Ready,
+        mut orders: mpsc::Receiver<Replace>,
+        echoes: Arc<icmp::Sockets>,
+    ) {
         self.adopt(ready);
         let asking = witness::ask(
             self.witnesses.subscribe(),
             self.doubt.subscribe(),
             self.out.clone(),
+            echoes,
         );
         let out = self.out.clone();
         let mut beside = JoinSet::new();
         beside.spawn(asking);
         loop {
             self.fire();
-            let due = self.schedule.next_due_us().map(|us| self.instant(us));
+            let due = self.schedule.next_due_us();
+            let due = due.map(|us| self.instant(us.max(self.paced_until_us)));
             let wake = sleep_until(due.unwrap_or_else(Instant::now));
             tokio::select! {
                 biased;
@@ -214,7 +239,13 @@ impl Runner {
                     None => break,
                 },
                 () = out.closed() => break,
-                Some(landed) = self.flights.join_next() => self.land(landed),
+                Some(landed) = self.flights.join_next() => {
+                    self.land(landed);
+                    while let Some(landed) = self.flights.try_join_next() {
+                        self.land(landed);
+                    }
+                    self.hand_over();
+                }
                 room = out.reserve(), if !self.waiting.is_empty() => {
                     if room.is_err() { break; }
                     drop(room);
@@ -308,20 +339,30 @@ impl Runner {
 
     /// Starts what is due.
     fn fire(&mut self) {
-        while let Some(Fired { id, due_us }) = self.schedule.fire(self.now_us()) {
+        let now_us = self.now_us();
+        if now_us < self.paced_until_us {
+            return;
+        }
+        while let Some(Fired { id, due_us }) = self.schedule.fire(now_us) {
+            self.paced_until_us = now_us + PACE_US;
             let due = self.instant(due_us);
             let running = self.running.get_mut(&id).expect("what is due is running");
             let timeout = patience(&running.series.monitor);
             let (order, slots) = (running.order.clone(), self.slots.clone());
-            let at = running.series.at;
+            let (at, target) = (running.series.at, running.series.target.clone());
             let flight = async move {
+                let _turn = match &*order {
+                    Ok(order) => order.turn().await,
+                    Err(_) => None,
+                };
                 let fired_late = is_late(due, timeout);
+                let lag = Instant::now().saturating_duration_since(due);
                 let _slot = slots.acquire().await;
                 let deadline = Instant::now() + timeout;
                 let outcome = match &*order {
                     Ok(order) => {
                         let address = SocketAddr::new(at.ip, at.port.unwrap_or(order.port()));
-                        let probed = AssertUnwindSafe(order.probe(address, deadline));
+                        let probed = AssertUnwindSafe(order.probe(&target, address, deadline));
                         match probed.catch_unwind().await {
                             Ok(probed) => probed.outcome,
                             Err(_) => Outcome::no_result("the probe panicked: please report this"),
@@ -335,6 +376,7 @@ impl Runner {
                     // Either timer counts: one that ends a probe late may have slept through
                     // an answer.
                     late: fired_late || is_late(deadline, timeout),
+                    lag,
                     at: Instant::now(),
                 }
             };
@@ -347,38 +389,43 @@ impl Runner {
         let Ok(landed) = landed else { return };
         if self.running.contains_key(&landed.id) {
             self.waiting.push_back(landed);
-            self.hand_over();
         }
     }
 
     /// Hands on as many results as the receiver has room for.
     fn hand_over(&mut self) {
+        let now_us = self.now_us();
         while let Some(landed) = self.waiting.pop_front() {
             let Some(running) = self.running.get_mut(&landed.id) else {
                 continue;
             };
             let Ok(room) = self.out.try_reserve() else {
                 self.waiting.push_front(landed);
-                return;
+                break;
             };
             let Landed {
                 id,
                 outcome,
                 late,
+                lag,
                 at,
             } = landed;
             running.flight = None;
             let verdict = outcome.verdict();
             let observation = outcome.observation(&running.place, late);
-            room.send(Finding::Probe(Observed { observation, at }));
-            self.schedule.landed(id, verdict, self.now_us());
+            room.send(Finding::Probe(Observed {
+                observation,
+                at,
+                lag,
+            }));
+            self.schedule.landed(id, verdict, now_us);
             match verdict {
                 Some(false) => self.failing.insert(id),
                 Some(true) => self.failing.remove(&id),
                 None => false,
             };
-            self.tell_doubt();
         }
+        self.tell_doubt();
     }
 
     fn tell_doubt(&self) {

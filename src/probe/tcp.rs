@@ -16,23 +16,35 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+/// So many bytes of a reply are shown in a trace.
+const SHOWN: usize = 80;
+
 /// Connects to `address`, sends and expects as `order` says, until `deadline`.
 pub(super) async fn probe(order: &TcpProbe, address: SocketAddr, deadline: Instant) -> Probed {
     let clock = Clock::start();
     let mut trace = Trace::default();
-    let verdict = match timeout_at(deadline, talk(order, address, clock, &mut trace)).await {
+    let mut search = order.expect.as_deref().map(Search::new);
+    let talking = talk(order, address, clock, &mut trace, search.as_mut());
+    let verdict = match timeout_at(deadline, talking).await {
         Ok(verdict) => verdict,
-        Err(_) => Ok(Some(FailureReason::Timeout)),
+        Err(_) => {
+            trace.explain_timeout();
+            Ok(Some(FailureReason::Timeout))
+        }
     };
     trace.verdict_us = clock.us();
+    if let Some(reply) = search.map(|search| search.seen).filter(|r| !r.is_empty()) {
+        let start = String::from_utf8_lossy(&reply[..reply.len().min(SHOWN)]);
+        trace.say(
+            "reply",
+            &format!("{} bytes: {}", reply.len(), start.trim_end()),
+        );
+    }
     let outcome = match verdict {
-        Ok(None) => Outcome::Good {
-            rtt_us: trace.verdict_us,
-            cert_days: None,
-        },
+        Ok(None) => Outcome::good(trace.verdict_us),
         Ok(Some(reason)) => Outcome::bad(reason),
         Err(error) => {
-            trace.note = Some(reason::sentence(&error));
+            trace.explain(&reason::sentence(&error));
             reason::outcome_of(&error, address, FailureReason::Unreachable)
         }
     };
@@ -45,17 +57,18 @@ async fn talk(
     address: SocketAddr,
     clock: Clock,
     trace: &mut Trace,
+    search: Option<&mut Search<'_>>,
 ) -> io::Result<Option<FailureReason>> {
     let mut stream = TcpStream::connect(address).await?;
     trace.connected_us = Some(clock.us());
     if let Some(text) = &order.send {
         stream.write_all(text.as_bytes()).await?;
     }
-    let Some(expected) = &order.expect else {
+    let Some(search) = search else {
         return Ok(None);
     };
-    let mut search = Search::new(expected);
-    let mut buffer = [0; 4096];
+    // Not within the future, which is moved about for every probe, with a reply or without.
+    let mut buffer = vec![0; 4096];
     loop {
         let length = stream.read(&mut buffer).await?;
         if length > 0 && trace.first_byte_us.is_none() {

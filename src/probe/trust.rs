@@ -5,7 +5,8 @@
 //! notes the certificate's last day in the [`dial`](super::dial) of its probe, and verifies
 //! against the dial's name where that is an IP address (RFC 6125, RFC 9110 section 4.3.4).
 
-use super::dial::{self, Mark};
+use super::dial::{self, Mark, Shown};
+use crate::model::Timestamp;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore,
     SignatureScheme,
@@ -20,9 +21,11 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use std::{
+    net::IpAddr,
     path::Path,
     sync::{Arc, OnceLock},
 };
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
 /// Whose signature on a certificate counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,9 +145,15 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let validity = Validity::of(end_entity);
-        if let Some(validity) = &validity {
-            dial::note_cert_days(validity.days_left(now));
+        // rustls says why a certificate cannot be read.
+        let parsed = x509_parser::parse_x509_certificate(end_entity).ok();
+        let parsed = parsed.map(|(_, parsed)| parsed);
+        let validity = parsed.as_ref().map(Validity::of);
+        if let (Some(parsed), Some(validity)) = (&parsed, &validity) {
+            dial::note_certificate(Shown {
+                days: validity.days_left(now),
+                words: words(parsed, validity, now),
+            });
         }
         let Some(inner) = &self.inner else {
             return Ok(ServerCertVerified::assertion());
@@ -192,14 +201,12 @@ struct Validity {
 }
 
 impl Validity {
-    /// `None` where the certificate cannot be read; rustls says why.
-    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-        let validity = parsed.validity();
-        Some(Self {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self {
             from_secs: validity.not_before.timestamp(),
             until_secs: validity.not_after.timestamp(),
-        })
+        }
     }
 
     /// Whole days until the end, rounded down: −1 in the first day after it.
@@ -216,6 +223,60 @@ impl Validity {
             _ => Ok(()),
         }
     }
+}
+
+/// So many names of a certificate are written out.
+const NAMES_SHOWN: usize = 5;
+
+/// Whom a certificate names, who signed it and for how long, in one line.
+fn words(certificate: &X509Certificate<'_>, validity: &Validity, now: UnixTime) -> String {
+    let mut names = names(certificate);
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    names.truncate(NAMES_SHOWN);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    let names = match names.is_empty() {
+        true => "no names".to_owned(),
+        false => names.join(", "),
+    };
+    let (subject, issuer) = (certificate.subject(), certificate.issuer());
+    let issuer = match subject == issuer {
+        true => "the same, as of one that is signed by itself".to_owned(),
+        false => issuer.to_string(),
+    };
+    let time = match (validity.contains(now), validity.days_left(now)) {
+        (Err(CertificateError::NotValidYet), _) => "not valid yet".to_owned(),
+        (Err(_), days) => format!("expired {} days ago", days.unsigned_abs()),
+        (Ok(()), days) => format!("{days} days left"),
+    };
+    let (from, until) = (day(validity.from_secs), day(validity.until_secs));
+    format!("for {names} (subject {subject}), issuer {issuer}, valid {from} to {until}, {time}")
+}
+
+/// The names that count (RFC 9525 section 2): those of the extension, never the subject's.
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    let names = extension.iter().flat_map(|one| &one.value.general_names);
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => ip(octets).map(|ip| ip.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn ip(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
+}
+
+/// The day of an instant: `2026-03-01`.
+fn day(secs: i64) -> String {
+    let text = Timestamp(secs.saturating_mul(1_000)).to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
 }
 
 fn now_secs(now: UnixTime) -> i64 {

@@ -1,13 +1,17 @@
 //! Witnesses: addresses that must answer for this vantage to trust its own failures.
 //!
 //! All are asked at the start, when the first series fails, and again and again while any
-//! series or any witness fails. Whoever takes a connection or refuses it is there. What
-//! isolation follows from the answers is decided elsewhere.
+//! series or any witness fails. Whoever takes a connection, refuses it or answers one of two
+//! echo requests is there. What isolation follows from the answers is decided elsewhere.
 
-use super::{plan::Plan, reason, runner::Finding};
+use super::{Outcome, icmp, plan::Plan, reason, runner::Finding};
 use crate::model::{FailureReason, config::WitnessAddress};
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
@@ -16,6 +20,8 @@ use tokio::{
 
 /// How long a witness has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So many echo requests, one of which may be lost.
+const ECHOES: u32 = 2;
 /// Between two rounds while in doubt, at most ...
 const PAUSE_MS: i64 = 2_000;
 /// ... and at least.
@@ -32,11 +38,6 @@ pub struct Witnessed {
     pub error: Option<String>,
     /// When that was known, on the monotonic clock.
     pub at: Instant,
-}
-
-/// Whether this version can ask such a witness.
-pub fn supported_witness(witness: &WitnessAddress) -> bool {
-    matches!(witness, WitnessAddress::Tcp(_))
 }
 
 /// Whom to ask, and how often while in doubt.
@@ -64,12 +65,14 @@ pub(super) async fn ask(
     mut orders: watch::Receiver<Orders>,
     mut doubt: watch::Receiver<bool>,
     out: mpsc::Sender<Finding>,
+    echoes: Arc<icmp::Sockets>,
 ) {
+    let echoes = icmp::Order::new(ECHOES, &echoes);
     loop {
         let Orders { witnesses, pause } = orders.borrow_and_update().clone();
         let in_doubt = *doubt.borrow_and_update();
         let soonest = Instant::now() + Duration::from_millis(SHORTEST_PAUSE_MS.unsigned_abs());
-        let Some(all_answer) = round(&witnesses, &out).await else {
+        let Some(all_answer) = round(&witnesses, &echoes, &out).await else {
             return;
         };
         let again = (in_doubt || !all_answer) && !witnesses.is_empty();
@@ -88,8 +91,13 @@ pub(super) async fn ask(
 }
 
 /// Asks all at once; whether all answered, or `None` where nobody listens to us any more.
-async fn round(witnesses: &[WitnessAddress], out: &mpsc::Sender<Finding>) -> Option<bool> {
-    let mut asked: FuturesUnordered<_> = witnesses.iter().map(|&witness| one(witness)).collect();
+async fn round(
+    witnesses: &[WitnessAddress],
+    echoes: &icmp::Order,
+    out: &mpsc::Sender<Finding>,
+) -> Option<bool> {
+    let asked = witnesses.iter().map(|&witness| one(witness, echoes));
+    let mut asked: FuturesUnordered<_> = asked.collect();
     let mut all_answer = true;
     while let Some(found) = asked.next().await {
         all_answer &= found.ok;
@@ -98,10 +106,10 @@ async fn round(witnesses: &[WitnessAddress], out: &mpsc::Sender<Finding>) -> Opt
     Some(all_answer)
 }
 
-async fn one(witness: WitnessAddress) -> Witnessed {
+async fn one(witness: WitnessAddress, echoes: &icmp::Order) -> Witnessed {
     let error = match witness {
         WitnessAddress::Tcp(address) => knock(address).await,
-        WitnessAddress::Icmp(_) => Some("icmp is not built into this version yet".to_owned()),
+        WitnessAddress::Icmp(ip) => echo(ip, echoes).await,
     };
     Witnessed {
         witness,
@@ -116,9 +124,29 @@ async fn knock(address: SocketAddr) -> Option<String> {
     let error = match timeout(PATIENCE, TcpStream::connect(address)).await {
         Ok(Ok(_)) => return None,
         Ok(Err(error)) => error,
-        Err(_) => return Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => return Some(silent()),
     };
-    let refused = [FailureReason::Refused, FailureReason::Reset].map(super::Outcome::bad);
+    let refused = [FailureReason::Refused, FailureReason::Reset].map(Outcome::bad);
     let outcome = reason::outcome_of(&error, address, FailureReason::Unreachable);
     (!refused.contains(&outcome)).then(|| reason::sentence(&error))
+}
+
+/// `None` where somebody is there.
+async fn echo(ip: IpAddr, echoes: &icmp::Order) -> Option<String> {
+    match icmp::probe(echoes, ip, Instant::now() + PATIENCE)
+        .await
+        .outcome
+    {
+        Outcome::Good { .. } => None,
+        Outcome::Bad {
+            reason: FailureReason::Timeout,
+            ..
+        } => Some(silent()),
+        Outcome::Bad { reason, .. } => Some(reason.to_string()),
+        Outcome::NoResult { local } => Some(local),
+    }
+}
+
+fn silent() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }

@@ -8,61 +8,8 @@ if [ "${1:-}" != inside ]; then
     exec unshare --net "${as_root[@]}" -- "$BASH" "$0" inside
 fi
 ip link set lo up
-BIN=${SIDESTEP:-target/release/sidestep}
-NGINX=$(command -v nginx || echo /usr/sbin/nginx)
-DIR=$(mktemp -d)
-DNS_PORT=15353 HTTP_PORT=18053 WEB_PORT=18080 WITNESS=10.99.0.4 WITNESS_PORT=18099
-INTERVAL_MS=500 TIMEOUT_MS=300 FALL=3
-
-cleanup() {
-    local code=$?
-    [ -z "${asker:-}" ] || kill "$asker" 2>/dev/null || true
-    for pid_file in "$DIR"/*.pid; do
-        [ -s "$pid_file" ] && kill "$(cat "$pid_file")" 2>/dev/null || true
-    done
-    [ "$code" = 0 ] || { echo "--- daemon log"; tail -n 60 "$DIR/serve.log" 2>/dev/null; cat "$DIR/asked.log" 2>/dev/null | tail -5; }
-    rm -rf "$DIR"
-    exit "$code"
-}
-trap cleanup EXIT
-say() { printf '%s  %s\n' "$(date +%H:%M:%S.%3N)" "$*"; }
-die() { say "FAILED: $*" >&2; exit 1; } # also from within $(...)
-now_ms() { date +%s%3N; }
-
-web() { # web NAME ADDRESS PORT: an nginx of its own
-    mkdir -p "$DIR/$1"
-    cat > "$DIR/$1.conf" <<CONF
-pid $DIR/$1.pid;
-error_log $DIR/$1.log;
-worker_processes 1;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $DIR/$1; proxy_temp_path $DIR/$1; fastcgi_temp_path $DIR/$1;
-    uwsgi_temp_path $DIR/$1; scgi_temp_path $DIR/$1;
-    server { listen $2:$3; location / { return 200 "ok from $1\n"; } }
-}
-CONF
-    "$NGINX" -c "$DIR/$1.conf" -p "$DIR/$1" 2>>"$DIR/$1.log"
-}
-stop() { local pid; pid=$(cat "$DIR/$1.pid"); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done; }
-answer() { dig +short +tries=1 +time=1 @127.0.0.1 -p $DNS_PORT www.example.com A | sort | tr '\n' ' ' | sed 's/ $//'; }
-wait_answer() { # wait_answer EXPECTED LIMIT_MS [FROM_MS]: how long until it is given
-    local from limit; from=${3:-$(now_ms)}; limit=$2
-    while [ "$(answer)" != "$1" ]; do
-        [ $(( $(now_ms) - from )) -le "$limit" ] || die "no answer $1 within $limit ms, but $(answer)"
-        sleep 0.02
-    done
-    echo $(( $(now_ms) - from ))
-}
-status() { "$BIN" status "$@" --config "$DIR/sidestep.toml"; }
-wait_status() { # wait_status PATTERN: until `status www` says it
-    local from; from=$(now_ms)
-    until { status www; status www --json; } 2>&1 | grep -qE "$1"; do
-        [ $(( $(now_ms) - from )) -le 5000 ] || { status www; die "status never said $1"; }
-        sleep 0.05
-    done
-}
+. tests/site.sh
+WITNESS=10.99.0.4 WITNESS_PORT=18099 INTERVAL_MS=500 TIMEOUT_MS=300 FALL=3
 
 web primary 127.0.0.2 $WEB_PORT
 web backup 127.0.0.3 $WEB_PORT
@@ -105,8 +52,7 @@ say "check"
 "$BIN" check "$DIR/sidestep.toml" || die "check refused the configuration"
 
 say "serve"
-"$BIN" serve "$DIR/sidestep.toml" > "$DIR/serve.log" 2>&1 &
-echo $! > "$DIR/serve.pid"
+serve
 wait_answer 127.0.0.2 5000 >/dev/null
 until curl -fs "http://127.0.0.1:$HTTP_PORT/readyz" >/dev/null; do sleep 0.02; done
 wait_status 'primary.*(up|UP)'
@@ -177,6 +123,41 @@ bad=$(grep -cv '^2$' "$DIR/asked.log" || true)
 say "$asked queries, $bad unanswered"
 [ "$bad" = 0 ] || die "queries were lost"
 dig +tcp +short @127.0.0.1 -p $DNS_PORT www.example.com A | grep -q 127.0.0.3 || die "no answer over TCP"
+say "kill -9 while on the backup; the primary is well again meanwhile"
+kill_9
+web primary 127.0.0.2 $WEB_PORT
+serve
+[ "$(first_answer)" = 127.0.0.3 ] || die "the first answer after the start is not the backup"
+say "the very first answer is the backup"
+
+say "the same with a broken policy on disk"
+kill_9
+printf '\nfn broken( {\n' >> "$DIR/policies/www.rhai"
+serve
+[ "$(first_answer)" = 127.0.0.3 ] || die "the first answer after the start is not the backup"
+wait_status 'www\.rhai:[0-9]+:[0-9]+: .*'
+wait_status 'still running'
+cp "$DIR/good.rhai" "$DIR/policies/www.rhai"
+took=$(wait_answer 127.0.0.2 20000)
+say "the very first answer is the backup, and home $took ms after the policy was mended"
+
+say "an override, kill -9, start"
+FOR=12
+order switch www backup --reason "drill" --for ${FOR}s
+until=$(( $(now_ms) + FOR * 1000 ))
+[ "$(answer)" = 127.0.0.3 ] || die "the override is not in force"
+kill_9
+serve
+[ "$(first_answer)" = 127.0.0.3 ] || die "the override is not in force at the first answer"
+wait_status 'drill'
+say "in force at the first answer; $(( until - $(now_ms) )) ms to go"
+wait_answer 127.0.0.2 15000 >/dev/null
+late=$(( $(now_ms) - until ))
+[ "$late" -ge -1000 ] || die "the override ended $(( -late )) ms early"
+[ "$late" -le 1000 ] || die "the policy decided $late ms after the end of the override"
+say "its end: the policy decides again, home within $late ms of it"
+"$BIN" log www --since 1h --config "$DIR/sidestep.toml" | tail -n 8
+
 kill "$(cat "$DIR/serve.pid")"
 wait "$(cat "$DIR/serve.pid")" || die "serve did not stop cleanly"
 rm "$DIR/serve.pid"

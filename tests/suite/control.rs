@@ -2,6 +2,9 @@
 
 mod exposition;
 mod http;
+mod log;
+mod orders;
 mod overview;
 mod screens;
+mod socket;
 mod story;

@@ -107,3 +107,10 @@ fn table(seq: u64, services: &[(&str, &[&str], u32)]) -> Table {
         serials: BTreeMap::new(),
     })
 }
+
+/// A server of ours for the probes of other tests: a service `www.example.com` and a zone.
+pub(crate) fn serve_for_probes(body: impl FnOnce(std::net::SocketAddr) + Send + 'static) {
+    client::serving(client::LOCAL, &client::published(), move |bound| {
+        body(bound[0]);
+    });
+}

@@ -1,15 +1,20 @@
 //! Probes against servers that misbehave, each with the reason that an operator reads.
 #![allow(clippy::unwrap_used)]
 
+mod dns;
+mod exec;
+mod icmp;
+pub(crate) mod name_servers;
 mod reload;
 mod rhythm;
-mod servers;
+pub(crate) mod servers;
+mod tls;
 
 use servers::{Certificate, Crowd, Site, pem};
 use sidestep::{
     model::{
         Config, FailureReason, HttpProbe, Monitor, MonitorPatch, ProbeAddress, ProbeKind, Service,
-        Target, TcpProbe, WitnessConfig, config::WitnessAddress,
+        Target, TcpProbe,
     },
     probe::{self, Outcome, TracedOutcome},
 };
@@ -91,7 +96,9 @@ fn bad(found: &TracedOutcome, expected: FailureReason) {
 #[track_caller]
 fn good(found: &TracedOutcome) -> Option<i32> {
     match found.outcome {
-        Outcome::Good { rtt_us, cert_days } => {
+        Outcome::Good {
+            rtt_us, cert_days, ..
+        } => {
             assert!(rtt_us > 0);
             cert_days
         }
@@ -392,7 +399,7 @@ async fn a_trace_has_its_steps_in_order() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_said_and_counts_against_nobody() {
-    let dns = serde_json::from_str(r#"{"kind":"dns","question":"example.com A"}"#).unwrap();
+    let kind = |json: &str| serde_json::from_str(json).unwrap();
     let cases = [
         (http("www.example.com/healthz", "{}"), "url"),
         (http("ftp://www.example.com/", "{}"), "http://"),
@@ -406,7 +413,26 @@ async fn what_cannot_be_used_is_said_and_counts_against_nobody() {
             http("https://a/", r#"{"ca":"/nowhere.pem"}"#),
             "/nowhere.pem",
         ),
-        (dns, "not built into this version yet"),
+        (
+            kind(r#"{"kind":"dns","question":"example.com AAA"}"#),
+            "question 'example.com AAA': its type is not known",
+        ),
+        (
+            kind(r#"{"kind":"dns","question":"a MX","expect":{"answer":"mx"}}"#),
+            "expect.answer 'mx' is no MX record",
+        ),
+        (
+            kind(r#"{"kind":"dns","question":"a","expect":{"rcode":"noerror"}}"#),
+            "expect.rcode 'noerror' is not known",
+        ),
+        (
+            kind(r#"{"kind":"tls","port":443,"sni":"a b"}"#),
+            "sni 'a b' is no name of a host",
+        ),
+        (
+            kind(r#"{"kind":"tls","port":443,"sni":"a","ca":"/nowhere.pem"}"#),
+            "ca /nowhere.pem",
+        ),
     ];
     for (kind, expected) in cases {
         let config = config(servers::refuses().await, kind);
@@ -419,12 +445,6 @@ async fn what_cannot_be_used_is_said_and_counts_against_nobody() {
         }
     }
     assert!(probe::problems(&config(servers::refuses().await, http(URL, "{}"))).is_empty());
-    let mut config = config(servers::refuses().await, tcp("{}"));
-    config.witness = Some(WitnessConfig {
-        addresses: vec![WitnessAddress::Icmp([192, 0, 2, 1].into())],
-        need: 1,
-    });
-    assert!(probe::problems(&config)[0].contains("icmp"));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ mod web;
 
 use super::{Outcome, arguments::DemoArguments, print};
 use crate::{
-    daemon::Daemon,
+    daemon::{Daemon, Signals, StartOptions},
     dns,
     failover::{Event, What},
     model::{Timestamp, duration::format_ms},
@@ -88,7 +88,14 @@ pub(super) fn run(arguments: &DemoArguments) -> Outcome {
     write_files(folder.path(), &webs).map_err(|error| format!("{error}"))?;
     let (tap, events) = channel();
     let config = folder.path().join("sidestep.toml");
-    let daemon = Daemon::start(&config, Some(tap)).map_err(|error| error.to_string())?;
+    let daemon = Daemon::start(
+        &config,
+        StartOptions {
+            strict: true,
+            tap: Some(tap),
+        },
+    )
+    .map_err(|error| error.to_string())?;
     let client = Arc::new(Mutex::new(Client::default()));
     let stop = Arc::new(AtomicBool::new(false));
     let asking = ask_on(daemon.dns()[0], &client, &stop);
@@ -403,7 +410,8 @@ fn keep(daemon: &Daemon, config: &Path) -> Outcome {
         dns.port(),
         config.with_file_name("policies/www.rhai").display()
     ))?;
+    let signals = Signals::listen().map_err(|error| error.to_string())?;
     daemon
-        .run_until_signal()
+        .run_until_signal(signals)
         .map_err(|error| error.to_string().into())
 }

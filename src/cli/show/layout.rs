@@ -8,7 +8,7 @@ const WIDTH_MIN: usize = 40;
 
 /// Colours by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(in crate::cli) enum Paint {
     Plain,
     Bold,
     Dim,
@@ -19,7 +19,7 @@ pub(super) enum Paint {
 
 impl Paint {
     /// `text` in this colour, where colours are wanted.
-    pub(super) fn on(self, text: &str, look: Look) -> String {
+    pub(in crate::cli) fn on(self, text: &str, look: Look) -> String {
         let code = match self {
             _ if !look.colour || text.is_empty() => return text.to_owned(),
             Self::Plain => return text.to_owned(),
@@ -113,7 +113,7 @@ pub(super) fn wrapped(mark: &str, paint: Paint, text: &str, look: Look) -> Strin
 }
 
 /// The text without control characters: what a policy says must not drive the terminal.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

@@ -4,12 +4,15 @@
 //! ages are as of the overview. Text that comes from elsewhere (reasons, names, files) is cleaned
 //! of control characters, so that it cannot drive the terminal.
 
-mod layout;
+pub(super) mod layout;
 mod one_service;
+mod order;
+mod orders;
 mod reload;
 mod table;
 
 pub use one_service::service;
+pub use order::{ordered, plan};
 pub use reload::reload;
 pub use table::status;
 
@@ -96,7 +99,7 @@ fn health_paint(health: Health) -> Paint {
     }
 }
 
-fn rail_word(rail: Rail) -> &'static str {
+pub(super) fn rail_word(rail: Rail) -> &'static str {
     match rail {
         Rail::Fault => "the policy faulted",
         Rail::Override => "override",
@@ -109,7 +112,7 @@ fn rail_word(rail: Rail) -> &'static str {
     }
 }
 
-fn by_sentence(by: By) -> &'static str {
+pub(super) fn by_sentence(by: By) -> &'static str {
     match by {
         By::Policy => "the policy",
         By::Previous => "the policy's previous version",

@@ -3,14 +3,13 @@
 use super::{
     Look, by_sentence, footnotes, health_paint,
     layout::{Cell, Paint, clean, instant, table, wrapped},
+    orders::{is_undurable, order},
     rail_word,
 };
 use crate::{
     failover::{
         By, Freshness, Rail,
-        overview::{
-            DecisionOverview, Order, Overview, ServiceOverview, TargetOverview, WitnessOverview,
-        },
+        overview::{DecisionOverview, Overview, ServiceOverview, TargetOverview, WitnessOverview},
     },
     model::{Timestamp, duration::format_ms},
 };
@@ -26,11 +25,11 @@ pub fn service(overview: &Overview, look: Look) -> String {
     let mut text = title(overview, service, look);
     text.push('\n');
     text += &answered(overview, service, look);
-    text += &why(service, look);
+    text += &why(overview, service, look);
     text += &mode(overview, service, look);
     text += &next(overview, service, look);
     text.push('\n');
-    text += &targets(service, look);
+    text += &targets(overview, service, look);
     let witnesses = witnesses(overview, look);
     if !witnesses.is_empty() {
         text.push('\n');
@@ -93,7 +92,7 @@ fn counted(switches: u64) -> String {
     }
 }
 
-fn why(service: &ServiceOverview, look: Look) -> String {
+fn why(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     let Some(decision) = &service.decision else {
         return field(
             "why",
@@ -103,6 +102,9 @@ fn why(service: &ServiceOverview, look: Look) -> String {
     };
     let mut text = field("why", &decision.reason, look);
     text += &field("", &place(service, decision), look);
+    if is_undurable(overview, service) {
+        text += &field("", "not on disk yet: a crash now could take it back", look);
+    }
     if let Some(latest) = &service.latest {
         if latest.reason != decision.reason {
             text += &field("now", &latest.reason, look);
@@ -176,14 +178,6 @@ fn mode(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     text
 }
 
-fn order(order: &Order) -> String {
-    let until = match order.until {
-        Some(until) => format!("until {}", instant(until)),
-        None => "until taken back".to_owned(),
-    };
-    format!("by {} {until}: {}", order.by, order.reason)
-}
-
 fn next(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     let sentences = overview
         .daemon
@@ -198,19 +192,19 @@ fn next(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     text
 }
 
-fn targets(service: &ServiceOverview, look: Look) -> String {
+fn targets(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     let heads = [
         "TARGET", "HEALTH", "BAD", "GOOD", "LAST", "REASON", "RTT", "P50/1m", "LOSS/1m", "NOTES",
     ];
     let rows: Vec<Vec<Cell>> = service
         .targets
         .iter()
-        .map(|target| target_row(service, target))
+        .map(|target| target_row(service, target, overview.at))
         .collect();
     table(&heads, &rows, NOTES, look)
 }
 
-fn target_row(service: &ServiceOverview, target: &TargetOverview) -> Vec<Cell> {
+fn target_row(service: &ServiceOverview, target: &TargetOverview, at: Timestamp) -> Vec<Cell> {
     let served = service.serving.contains(&target.name);
     let mark = if served { "> " } else { "  " };
     let ms = |ms: i64| format!("{ms}ms");
@@ -228,7 +222,7 @@ fn target_row(service: &ServiceOverview, target: &TargetOverview) -> Vec<Cell> {
         or_dash(target.rtt_us.map(rtt)),
         or_dash(target.p50_1m_ms.map(ms)),
         or_dash(target.loss_1m_per_mille.map(per_mille)),
-        Cell::plain(target_notes(target)),
+        Cell::plain(target_notes(target, at)),
     ]
 }
 
@@ -242,7 +236,7 @@ fn per_mille(loss: i64) -> String {
     format!("{}.{}%", loss / 10, loss % 10)
 }
 
-fn target_notes(target: &TargetOverview) -> String {
+fn target_notes(target: &TargetOverview, at: Timestamp) -> String {
     let mut notes = Vec::new();
     match &target.drain {
         Some(_) => notes.push("drained".to_owned()),
@@ -266,6 +260,10 @@ fn target_notes(target: &TargetOverview) -> String {
             ..0 => "certificate expired".to_owned(),
             _ => format!("certificate expires in {days} days"),
         });
+    }
+    if let (0, Some(failed_at)) = (target.failures, target.failed_at) {
+        let ago_ms = at.since_ms(failed_at).max(0) / 1_000 * 1_000;
+        notes.push(format!("failed {} ago", format_ms(ago_ms)));
     }
     if target.late > 0 {
         notes.push(format!("{} late", target.late));

@@ -3,6 +3,7 @@
 use super::{
     Look, footnotes, health_paint,
     layout::{Cell, Paint, instant, table},
+    orders::standing,
 };
 use crate::{
     failover::overview::{Health, Mode, Overview, ServiceOverview},
@@ -36,7 +37,7 @@ pub fn status(overview: &Overview, look: Look) -> String {
     } else {
         text += &table(&heads, &rows, DECISION, look);
     }
-    let notes = footnotes(overview, look);
+    let notes = standing(overview, look) + footnotes(overview, look).as_str();
     if !notes.is_empty() {
         text.push('\n');
         text += &notes;

@@ -7,15 +7,16 @@ use super::{
 use crate::failover::{
     aggregate::Group,
     answers::{AnswerTable, answers},
-    evaluate::Evaluation,
+    evaluate::{self, Evaluation},
     event::{Decision, Rail},
     isolation,
     service_state::{ServiceState, Slot, Stand},
-    state::{State, World},
+    state::{Freeze, State, World},
     view::TargetView,
 };
 use crate::model::{
     DnsName, PolicyName, ServiceName, Timestamp,
+    duration::format_ms,
     time::{DAY_MS, HOUR_MS, MINUTE_MS},
 };
 
@@ -32,7 +33,7 @@ pub fn overview(state: &State) -> Overview {
         .filter_map(|service| of_service(state, service, &table))
         .collect();
     for service in &mut services {
-        service.advisories = of_service_said(service);
+        service.advisories = of_service_said(service, world.wall());
     }
     let mut overview = Overview {
         at: world.wall(),
@@ -41,13 +42,10 @@ pub fn overview(state: &State) -> Overview {
         services,
         witnesses: witnesses(world),
         isolated: isolation::isolated(world),
-        freeze: world.freeze.as_ref().map(|freeze| Order {
-            by: freeze.by.clone(),
-            reason: freeze.reason.clone(),
-            target: None,
-            since: None,
-            until: freeze.until,
-        }),
+        freeze: world
+            .freeze
+            .as_ref()
+            .map(|freeze| order_of_freeze(world, freeze)),
         serials: world.serials.clone(),
         advisories: Vec::new(),
         daemon: None,
@@ -96,7 +94,10 @@ fn of_service(
         backups: order.collect(),
         policy: configured.map_or_else(|| PolicyName::from(""), |service| service.policy.clone()),
         policy_version: service.policy.clone(),
-        decision: service.decision.as_ref().map(of_decision),
+        decision: service
+            .decision
+            .as_ref()
+            .map(|decision| of_decision(world, service, decision)),
         latest: state
             .latest(&service.name)
             .map(|latest| of_evaluation(world, latest)),
@@ -111,7 +112,7 @@ fn of_service(
     })
 }
 
-fn order_of(world: &World, stand: &Stand) -> Order {
+pub(in crate::failover) fn order_of(world: &World, stand: &Stand) -> Order {
     Order {
         by: stand.by.clone(),
         reason: stand.reason.clone(),
@@ -121,7 +122,17 @@ fn order_of(world: &World, stand: &Stand) -> Order {
     }
 }
 
-fn of_decision(decision: &Decision) -> DecisionOverview {
+pub(in crate::failover) fn order_of_freeze(world: &World, freeze: &Freeze) -> Order {
+    Order {
+        by: freeze.by.clone(),
+        reason: freeze.reason.clone(),
+        target: None,
+        since: Some(wall(world, freeze.since)),
+        until: freeze.until,
+    }
+}
+
+fn of_decision(world: &World, service: &ServiceState, decision: &Decision) -> DecisionOverview {
     DecisionOverview {
         reason: decision.reason.clone(),
         line: decision.line,
@@ -130,6 +141,9 @@ fn of_decision(decision: &Decision) -> DecisionOverview {
         guard: decision.guard,
         alert: decision.alert.clone(),
         cause: decision.cause,
+        seq: service.decision_seq,
+        at: service.decided_at.map(|at| wall(world, at)),
+        durable: false,
     }
 }
 
@@ -161,6 +175,10 @@ fn of_target(world: &World, target: &TargetView, slot: &Slot) -> TargetOverview 
         successes,
         vantages: target.vantages(),
         error: target.error(),
+        failed_at: series()
+            .filter_map(|series| series.last_bad_at)
+            .max()
+            .map(|at| wall(world, at)),
         age_ms: series()
             .any(|s| s.last_at.is_some())
             .then(|| target.age_ms()),
@@ -202,7 +220,7 @@ fn of_monitor(target: &TargetView, group: &Group) -> Option<MonitorOverview> {
     })
 }
 
-fn health(failures: i64, successes: i64) -> Health {
+pub(in crate::failover) fn health(failures: i64, successes: i64) -> Health {
     match (failures, successes) {
         (0, 0) => Health::Unknown,
         (0, _) => Health::Up,
@@ -263,12 +281,25 @@ fn advisories(world: &World, overview: &Overview) -> Vec<String> {
     said
 }
 
-fn of_service_said(service: &ServiceOverview) -> Vec<String> {
+fn of_service_said(service: &ServiceOverview, wall: Timestamp) -> Vec<String> {
     let mut said = Vec::new();
     let name: &ServiceName = &service.name;
+    if let Some(order) = &service.override_
+        && let (Some(since), None) = (order.since, order.until)
+        && wall.since_ms(since) > DAY_MS
+    {
+        said.push(format!(
+            "{name}: the override by {} stands for {} and has no end: 'sidestep release {name}' \
+             ends it",
+            order.by,
+            format_ms(wall.since_ms(since))
+        ));
+    }
     let fault = service.latest.as_ref().and_then(|l| l.fault.as_ref());
     let alert = service.decision.as_ref().and_then(|d| d.alert.as_ref());
     match (alert, fault) {
+        // Said below, with the way out.
+        (Some(alert), _) if is_of_override(service, alert) => {}
         (Some(alert), _) => said.push(format!("{name}: {alert}")),
         (None, Some(fault)) => said.push(format!("{name}: the policy faulted: {fault}")),
         (None, None) => {}
@@ -287,6 +318,12 @@ fn of_service_said(service: &ServiceOverview) -> Vec<String> {
         let served = service.serving.contains(&target.name);
         let why = target.error.map_or("", |error| error.word());
         match target.health {
+            // By an override the same is said with the way out.
+            Health::Down if served && service.mode == Mode::Override => said.push(format!(
+                "{name} serves {}, which is down ({why}), by an override: 'sidestep release \
+                 {name}' ends it",
+                target.name
+            )),
             Health::Down if served => {
                 said.push(format!(
                     "{name} serves {}, which is down: {why}",
@@ -309,6 +346,16 @@ fn of_service_said(service: &ServiceOverview) -> Vec<String> {
         ));
     }
     said
+}
+
+/// Whether an alert says nothing but that an override serves what is down.
+fn is_of_override(service: &ServiceOverview, alert: &str) -> bool {
+    let down = service.serving.iter().filter(|serving| {
+        let mut targets = service.targets.iter();
+        targets.any(|target| target.name == **serving && target.health == Health::Down)
+    });
+    let mut down = down.map(evaluate::override_serves_down);
+    service.mode == Mode::Override && down.any(|said| said == alert)
 }
 
 /// How many targets could take over: healthy, not withdrawn, not answered already.

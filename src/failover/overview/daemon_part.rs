@@ -20,6 +20,9 @@ pub struct DaemonPart {
     /// A reload that waits for an operator, as it would move traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<PendingReload>,
+    /// Keys of `[server]` that changed on disk and wait for a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
     /// Where it listens.
     #[serde(default)]
     pub listeners: Vec<Listener>,
@@ -134,8 +137,22 @@ pub struct Metrics {
     pub evaluations_us: u64,
     /// Probes by monitor and result.
     pub probes: Vec<ProbeCount>,
-    /// DNS replies by transport and response code.
-    pub queries: Vec<QueryCount>,
+    /// How long good probes took, by monitor.
+    pub probe_durations: BTreeMap<MonitorName, Distribution>,
+    /// Probes that fired or ended too late, by monitor.
+    pub probes_late: BTreeMap<MonitorName, u64>,
+    /// How late probes fired.
+    pub schedule_lag: Distribution,
+    /// From an input to the published answers that its decision changed.
+    pub publishing: Distribution,
+    /// DNS queries, by transport: `udp` or `tcp`.
+    pub queries: BTreeMap<&'static str, u64>,
+    /// DNS replies, by response code in lower case.
+    pub replies: BTreeMap<String, u64>,
+    /// Replies that said to ask again over TCP.
+    pub truncated: u64,
+    /// Messages that got no reply.
+    pub dropped: u64,
     /// Whether the last reload was taken whole.
     pub last_reload_ok: bool,
     /// When a reload was last taken whole.
@@ -153,13 +170,67 @@ pub struct ProbeCount {
     pub count: u64,
 }
 
-/// How many replies were alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryCount {
-    /// `udp` or `tcp`.
-    pub transport: String,
-    /// The response code in lower case, `noerror`, or `dropped`.
-    pub rcode: String,
-    /// How many.
-    pub count: u64,
+/// Lengths of time, counted in classes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distribution {
+    /// How many were at most as long as the bound of the same place, and longer than the one
+    /// before it; the last holds what is longer than all.
+    pub counts: [u64; Self::BOUNDS_US.len() + 1],
+    /// All of them together, µs.
+    pub sum_us: u64,
+}
+
+impl Distribution {
+    /// Upper bounds of the classes, µs.
+    pub const BOUNDS_US: [u64; 14] = [
+        100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+        1_000_000, 2_500_000, 10_000_000,
+    ];
+
+    /// Counts one more.
+    pub fn add(&mut self, us: u64) {
+        let class = Self::BOUNDS_US.partition_point(|&bound| bound < us);
+        self.counts[class] += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
+    }
+}
+
+impl DaemonPart {
+    /// What of the daemon deserves attention, one sentence each.
+    pub(super) fn advisories(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if let Some(journal) = &self.journal {
+            journal.advise(&mut said);
+        }
+        if !self.needs_restart.is_empty() {
+            said.push(format!(
+                "{} of [server] changed on disk: the rest is in force, this needs a restart",
+                self.needs_restart.join(" and ")
+            ));
+        }
+        said
+    }
+}
+
+impl JournalPart {
+    fn advise(&self, said: &mut Vec<String>) {
+        if let Some(degraded) = &self.degraded {
+            said.push(format!(
+                "the journal has not been written since {}: {}; {} events wait, answers go on",
+                degraded.since_ms, degraded.why, self.backlog
+            ));
+        }
+        if self.gaps > 0 {
+            let times = match self.gaps {
+                1 => "once".to_owned(),
+                more => format!("{more} times"),
+            };
+            said.push(format!(
+                "the journal has lost {} events since the start, {times}: \
+                 a replay of that time is not faithful",
+                self.lost
+            ));
+        }
+        said.extend(self.alarms.iter().map(|alarm| format!("journal: {alarm}")));
+    }
 }

@@ -35,9 +35,19 @@ params = { FALL = 3 }
 "#;
 
 /// What is replaced, by what, and how many lines below it the first message points.
-const BAD: [(&str, &str, isize); 36] = [
+const BAD: [(&str, &str, isize); 38] = [
     ("targets = [\"primary\"", "tragets = [\"primary\"", 0),
     ("name = \"web\"", "nam = \"web\"", 0),
+    (
+        "url = \"http://www.example.com/\"",
+        "kind = \"dns\"\nquestion = \"example.com MX\"\nexpect = { answer = \"mx\" }",
+        2,
+    ),
+    (
+        "url = \"http://www.example.com/\"",
+        "kind = \"tls\"\nsni = \"www.example.com\"\nport = 443\nca = \"nowhere.pem\"",
+        3,
+    ),
     ("[[service]]", "[[sevrice]]", 0),
     ("ttl = \"30s\"", "ttl = 30", 0),
     ("ttl = \"30s\"", "ttl = \"30 parsecs\"", 0),

@@ -28,7 +28,13 @@ fn usage_errors_end_with_2_and_help_with_0() {
 
 #[test]
 fn the_shipped_examples_pass_their_check() {
-    for example in ["quickstart", "three-targets", "behind-nat"] {
+    for example in [
+        "quickstart",
+        "three-targets",
+        "behind-nat",
+        "mail",
+        "dual-stack",
+    ] {
         let folder = repository().join("examples").join(example);
         let said = sidestep(&folder, &["check", "sidestep.toml"]);
         assert_eq!(said.code, 0, "{example}: {}{}", said.out, said.err);
@@ -38,11 +44,11 @@ fn the_shipped_examples_pass_their_check() {
             said.out
         );
     }
-    let said = sidestep(
-        &repository().join("examples/three-targets"),
-        &["test", "policies"],
-    );
-    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    for example in ["three-targets", "mail", "dual-stack"] {
+        let folder = repository().join("examples").join(example);
+        let said = sidestep(&folder, &["test", "policies"]);
+        assert_eq!(said.code, 0, "{example}: {}{}", said.out, said.err);
+    }
 }
 
 #[test]
@@ -349,10 +355,16 @@ fn status_of_no_daemon_says_so() {
         .port();
     let config = format!("[server]\nhttp = \"127.0.0.1:{port}\"\n");
     fs::write(folder.path().join("sidestep.toml"), config).unwrap();
-    for arguments in [&["status"][..], &["status", "www"], &["reload"]] {
+    let http = format!("127.0.0.1:{port}");
+    for (arguments, place) in [
+        (&["status"][..], http.as_str()),
+        (&["status", "www"], &http),
+        (&["reload"], "data/control.sock"),
+        (&["thaw", "--reason", "drill", "--yes"], "data/control.sock"),
+    ] {
         let said = sidestep(folder.path(), arguments);
         assert_eq!(said.code, 1);
-        let expected = format!("no daemon answers at 127.0.0.1:{port}");
+        let expected = format!("no daemon answers at {place}");
         assert!(said.err.contains(&expected), "{arguments:?}: {}", said.err);
     }
 }
@@ -403,7 +415,13 @@ fn the_commands_of_the_readme_are_commands() {
     for command in commands {
         // The list of commands has its explanation beside each, two spaces away.
         let written = command.split("  ").next().unwrap_or_default();
-        let words = written
+        // What stands between quotes is one word, whatever it is.
+        let unquoted: String = written
+            .split('"')
+            .enumerate()
+            .map(|(index, part)| if index % 2 == 0 { part } else { "quoted" })
+            .collect();
+        let words = unquoted
             .split_whitespace()
             .skip(1)
             .filter(|word| !word.starts_with('['));

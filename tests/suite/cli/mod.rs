@@ -2,6 +2,7 @@
 
 mod bad_configurations;
 mod commands;
+mod probe;
 
 use std::{
     path::Path,

@@ -1,6 +1,10 @@
 //! `/metrics` against the grammar of the text format 0.0.4, and what it shows.
 
-use super::http::{Fake, Running};
+use super::{
+    http::{Fake, Running},
+    story::BEGAN,
+};
+use sidestep::failover::overview::{Degraded, JournalPart};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One sample: its name, its labels, its value.
@@ -59,7 +63,8 @@ fn parse(text: &str) -> Vec<Sample> {
                 continue;
             }
             assert_eq!((what, name), ("TYPE", family.as_str()));
-            assert!(["gauge", "counter", "summary"].contains(&rest), "{line}");
+            let kinds = ["gauge", "counter", "summary", "histogram"];
+            assert!(kinds.contains(&rest), "{line}");
             let twice = typed.insert(name.to_owned(), rest.to_owned());
             assert_eq!(twice, None, "{name} is a family twice");
             assert_eq!(rest == "counter", name.ends_with("_total"), "{line}");
@@ -71,6 +76,10 @@ fn parse(text: &str) -> Vec<Sample> {
         let kind = typed.get(&family).expect("a sample stands below its TYPE");
         let base = match kind.as_str() {
             "summary" => name.trim_end_matches("_sum").trim_end_matches("_count"),
+            "histogram" => ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix))
+                .expect("a histogram has no samples of its own name"),
             _ => name,
         };
         assert_eq!(base, family, "samples of a family stand together");
@@ -90,9 +99,52 @@ fn parse(text: &str) -> Vec<Sample> {
     samples
 }
 
+/// That each histogram's classes only grow, and end in its count.
+fn histograms_are_cumulative(samples: &[Sample]) {
+    let mut seen = 0;
+    for (name, labels, count) in samples {
+        let Some(family) = name.strip_suffix("_count") else {
+            continue;
+        };
+        let bucket = format!("{family}_bucket");
+        let of_these = |(other, of, _): &&Sample| {
+            let mut of = of.clone();
+            *other == bucket && of.remove("le").is_some() && of == *labels
+        };
+        let classes: Vec<&Sample> = samples.iter().filter(of_these).collect();
+        let Some((_, last, whole)) = classes.last() else {
+            continue; // A summary.
+        };
+        seen += 1;
+        assert_eq!((last["le"].as_str(), whole), ("+Inf", count), "{family}");
+        let bound = |sample: &Sample| sample.1["le"].replace('+', "").parse::<f64>();
+        for pair in classes.windows(2) {
+            assert!(pair[0].2 <= pair[1].2, "{family}: {pair:?}");
+            let (low, high) = (bound(pair[0]).unwrap(), bound(pair[1]).unwrap());
+            assert!(low < high, "{family}: {pair:?}");
+        }
+    }
+    assert_eq!(seen, 3);
+}
+
 #[test]
 fn metrics_keep_the_grammar_and_show_the_state() {
-    let server = Running::start(Fake::new());
+    let mut fake = Fake::new();
+    fake.say_of_daemon(|daemon| {
+        daemon.needs_restart = vec!["data".to_owned()];
+        daemon.journal = Some(JournalPart {
+            committed: 80,
+            backlog: 12,
+            degraded: Some(Degraded {
+                since_ms: BEGAN,
+                why: "the disk is full".to_owned(),
+            }),
+            gaps: 2,
+            bytes: 4_096,
+            ..JournalPart::default()
+        });
+    });
+    let server = Running::start(fake);
     let reply = server.get("/metrics");
     let (_, body) = reply.split_once("\r\n\r\n").expect("a body");
     let samples = parse(body);
@@ -116,7 +168,10 @@ fn metrics_keep_the_grammar_and_show_the_state() {
     let build = [("version", "0.1.0"), ("node", "ns1")];
     let odd = [("monitor", "odd \"name\" \\ of\nhttps"), ("result", "ok")];
     let by = [www, ("by", "policy")];
-    let udp = [("transport", "udp"), ("rcode", "noerror")];
+    let https = ("monitor", "https");
+    let switch = [www, ("kind", "switch")];
+    let known = [www, backup, https];
+    let (fast, slow) = ([https, ("le", "0.000100")], [https, ("le", "+Inf")]);
     for (name, labels, expected) in [
         ("sidestep_build_info", &build[..], 1.0),
         ("sidestep_files_refused", &[], 1.0),
@@ -130,7 +185,27 @@ fn metrics_keep_the_grammar_and_show_the_state() {
         ("sidestep_target_up", &[www, backup], 1.0),
         ("sidestep_target_up", &[www, primary], 0.0),
         ("sidestep_target_failures", &[www, primary], 4.0),
-        ("sidestep_probe_duration_seconds", &[www, backup], 0.0412),
+        ("sidestep_target_rtt_seconds", &[www, backup], 0.0412),
+        ("sidestep_probe_success", &known, 1.0),
+        ("sidestep_override_active", &switch, 0.0),
+        ("sidestep_engine_frozen", &[], 0.0),
+        ("sidestep_restart_needed", &[], 1.0),
+        ("sidestep_journal_degraded", &[], 1.0),
+        ("sidestep_journal_backlog_events", &[], 12.0),
+        ("sidestep_journal_committed_seq", &[], 80.0),
+        ("sidestep_journal_gaps_total", &[], 2.0),
+        ("sidestep_journal_bytes", &[], 4_096.0),
+        ("sidestep_probe_duration_seconds_bucket", &fast, 1.0),
+        ("sidestep_probe_duration_seconds_bucket", &slow, 3.0),
+        ("sidestep_probe_duration_seconds_count", &[https], 3.0),
+        ("sidestep_probe_duration_seconds_sum", &[https], 20.04129),
+        ("sidestep_probe_late_total", &[https], 4.0),
+        (
+            "sidestep_probe_schedule_lag_seconds_bucket",
+            &[("le", "0.000100")],
+            1.0,
+        ),
+        ("sidestep_decision_publish_seconds_count", &[], 1.0),
         ("sidestep_decisions_total", &by, 3.0),
         ("sidestep_switches_total", &[www], 2.0),
         ("sidestep_policy_errors_total", &[www], 1.0),
@@ -138,10 +213,19 @@ fn metrics_keep_the_grammar_and_show_the_state() {
         ("sidestep_policy_eval_seconds_count", &[], 10.0),
         ("sidestep_config_last_reload_successful", &[], 0.0),
         ("sidestep_probe_total", &odd, 7.0),
-        ("sidestep_dns_queries_total", &udp, 12_345.0),
+        (
+            "sidestep_dns_queries_total",
+            &[("transport", "udp")],
+            12_345.0,
+        ),
+        ("sidestep_dns_queries_total", &[("transport", "tcp")], 6.0),
+        ("sidestep_dns_replies_total", &[("rcode", "refused")], 51.0),
+        ("sidestep_dns_truncated_total", &[], 2.0),
+        ("sidestep_dns_dropped_total", &[], 1.0),
         ("sidestep_start_timestamp_seconds", &[], 1_763_800_000.0),
     ] {
         assert_eq!(value(name, labels), expected, "{name}");
     }
+    histograms_are_cumulative(&samples);
     assert!(value("sidestep_zone_serial", &[("zone", "example.com")]) > 0.0);
 }

@@ -1,12 +1,15 @@
-//! The HTTP server on a real socket, with operations that say what the test wants.
+//! The HTTP server on real sockets, with operations that say what the test wants.
 
-use super::story::{BEGAN, Story};
+use super::story::{BEGAN, Says, Story, simple};
 use sidestep::{
     control::{self, Client},
     failover::{
-        By, OperationError, Operations, Overview, overview,
+        By, OperationError, Operations, Overview,
+        input::OperatorCommand,
+        orders::{self, Force, OrderPlan, Ordered},
+        overview,
         overview::{
-            DaemonPart, Metrics, PendingReload, ProbeCount, QueryCount, Refused, ReloadReport,
+            DaemonPart, Distribution, Metrics, PendingReload, ProbeCount, Refused, ReloadReport,
         },
     },
     model::{Diagnostic, ServiceName},
@@ -15,6 +18,8 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::PathBuf,
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -25,22 +30,39 @@ use tokio::sync::oneshot;
 pub(super) struct Fake {
     overview: Arc<Overview>,
     pub(super) sick: Option<String>,
-    reloads: Mutex<Vec<(String, bool)>>,
+    pub(super) reloads: Mutex<Vec<(String, bool)>>,
+    /// What was ordered.
+    pub(super) orders: Mutex<Vec<(OperatorCommand, Option<Force>)>>,
     /// A reload says that it began, and waits until it is told to end.
     slow: Option<(mpsc::SyncSender<()>, Mutex<mpsc::Receiver<()>>)>,
 }
 
 impl Fake {
+    /// Says something else of the daemon.
+    pub(super) fn say_of_daemon(&mut self, say: impl FnOnce(&mut DaemonPart)) {
+        let seen = Arc::make_mut(&mut self.overview);
+        let mut part = seen.daemon.take().expect("a daemon");
+        say(&mut part);
+        seen.add_daemon(part);
+    }
+
     pub(super) fn new() -> Self {
         let mut seen = overview(&Story::on_backup().state);
-        seen.daemon = Some(daemon_part());
+        seen.add_daemon(daemon_part());
         Self {
             overview: Arc::new(seen),
             sick: None,
             reloads: Mutex::default(),
+            orders: Mutex::default(),
             slow: None,
         }
     }
+}
+
+fn durations<const N: usize>(us: [u64; N]) -> Distribution {
+    let mut durations = Distribution::default();
+    us.into_iter().for_each(|us| durations.add(us));
+    durations
 }
 
 pub(super) fn daemon_part() -> DaemonPart {
@@ -105,6 +127,38 @@ impl Operations for Fake {
             moved: Vec::new(),
         }
     }
+    fn plan(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<OrderPlan, OperationError> {
+        let story = Story::on_backup();
+        let order = orders::admit(&story.state, story.at, order, force)?;
+        Ok(orders::plan(
+            &story.state,
+            story.at,
+            &order,
+            &Says::new(simple),
+        ))
+    }
+    fn order(
+        &self,
+        order: &OperatorCommand,
+        force: Option<Force>,
+    ) -> Result<Ordered, OperationError> {
+        let noted = (order.clone(), force);
+        self.orders.lock().expect("no panic held it").push(noted);
+        Ok(Ordered {
+            seq: 7,
+            order: order.command.to_string(),
+            by: order.by.clone(),
+            until: order.command.until(),
+            taken_back_by: order.taken_back_by(),
+            services: Vec::new(),
+            durable: true,
+            not_durable: None,
+        })
+    }
     fn metrics(&self) -> Metrics {
         Metrics {
             decisions: BTreeMap::from([(("www".into(), By::Policy), 3)]),
@@ -117,11 +171,17 @@ impl Operations for Fake {
                 result: "ok".to_owned(),
                 count: 7,
             }],
-            queries: vec![QueryCount {
-                transport: "udp".to_owned(),
-                rcode: "noerror".to_owned(),
-                count: 12_345,
-            }],
+            probe_durations: BTreeMap::from([(
+                "https".into(),
+                durations([90, 41_200, 20_000_000]),
+            )]),
+            probes_late: BTreeMap::from([("https".into(), 4)]),
+            schedule_lag: durations([100, 101]),
+            publishing: durations([350]),
+            queries: BTreeMap::from([("udp", 12_345), ("tcp", 6)]),
+            replies: BTreeMap::from([("noerror".to_owned(), 12_300), ("refused".to_owned(), 51)]),
+            truncated: 2,
+            dropped: 1,
             last_reload_ok: false,
             last_reload_at: Some(BEGAN),
         }
@@ -134,10 +194,12 @@ impl Operations for Fake {
     }
 }
 
-/// A server in a thread of its own; stopped when dropped.
+/// Both servers in a thread of their own; stopped when dropped.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
-    fake: Arc<Fake>,
+    pub(super) socket: PathBuf,
+    pub(super) fake: Arc<Fake>,
+    pub(super) folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -146,7 +208,10 @@ impl Running {
     pub(super) fn start(fake: Fake) -> Self {
         let listener = control::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let (stop, stopped) = oneshot::channel();
+        let folder = tempfile::tempdir().expect("a folder");
+        let bound = control::bind_socket(&folder.path().join("data")).expect("a short path");
+        let socket = bound.path().to_owned();
+        let (stop, stopped) = oneshot::channel::<()>();
         let fake = Arc::new(fake);
         let operations: Arc<dyn Operations> = fake.clone();
         let thread = std::thread::spawn(move || {
@@ -154,16 +219,28 @@ impl Running {
                 .enable_all()
                 .build()
                 .expect("a runtime");
+            let (stop_socket, socket_stopped) = oneshot::channel::<()>();
             let shutdown = async {
                 let _ = stopped.await;
+                drop(stop_socket);
             };
-            runtime
-                .block_on(control::serve(listener, operations, shutdown))
-                .expect("the server ends well");
+            let also = async {
+                let _ = socket_stopped.await;
+            };
+            let (http, socket) = runtime.block_on(async {
+                tokio::join!(
+                    control::serve(listener, operations.clone(), shutdown),
+                    control::serve_socket(bound, operations, also)
+                )
+            });
+            http.expect("the server ends well");
+            socket.expect("the control socket ends well");
         });
         Self {
             address,
+            socket,
             fake,
+            folder,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -171,29 +248,43 @@ impl Running {
 
     /// What comes back for exactly these bytes.
     pub(super) fn raw(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("the server listens");
+        let stream = TcpStream::connect(self.address).expect("the server listens");
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .expect("a limit is taken");
+        exchange(stream, request)
+    }
+
+    /// The same over the control socket.
+    pub(super) fn raw_control(&self, request: &str) -> String {
+        let stream = UnixStream::connect(&self.socket).expect("the server listens");
         stream
-            .write_all(request.as_bytes())
-            .expect("the server reads");
-        let mut reply = Vec::new();
-        // A server that refuses a body closes while it is being sent: what it said is read still.
-        let _ = stream.read_to_end(&mut reply);
-        String::from_utf8(reply).expect("UTF-8")
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a limit is taken");
+        exchange(stream, request)
     }
 
     pub(super) fn get(&self, path: &str) -> String {
         self.raw(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     }
+}
 
-    fn post(&self, headers: &str, body: &str) -> String {
-        self.raw(&format!(
-            "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
-    }
+fn exchange(mut stream: impl Read + Write, request: &str) -> String {
+    stream
+        .write_all(request.as_bytes())
+        .expect("the server reads");
+    let mut reply = Vec::new();
+    // A server that refuses a body closes while it is being sent: what it said is read still.
+    let _ = stream.read_to_end(&mut reply);
+    String::from_utf8(reply).expect("UTF-8")
+}
+
+/// A POST as it is sent.
+pub(super) fn post(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 impl Drop for Running {
@@ -208,7 +299,7 @@ impl Drop for Running {
 }
 
 /// That a reply has this status and contains these words.
-fn check(reply: &str, status: u16, words: &str) {
+pub(super) fn check(reply: &str, status: u16, words: &str) {
     let line = format!("HTTP/1.1 {status} ");
     assert!(reply.starts_with(&line), "{status} expected: {reply}");
     assert!(reply.contains(words), "{words:?} expected: {reply}");
@@ -274,41 +365,19 @@ fn a_sick_daemon_says_why_with_503() {
 }
 
 #[test]
-fn a_reload_needs_proof_that_no_web_page_sent_it() {
+fn nothing_can_be_changed_over_tcp() {
     let server = Running::start(Fake::new());
-    let act = "X-Sidestep: 1\r\n";
-    for (headers, body, status, words) in [
-        ("", "", 403, "X-Sidestep: 1"),
-        ("X-Sidestep: yes\r\n", "", 403, "X-Sidestep: 1"),
-        (
-            "X-Sidestep: 1\r\nOrigin: http://localhost\r\n",
-            "",
-            403,
-            "web pages",
-        ),
-        (act, "{", 400, "the body:"),
-        (act, "{\"bye\": \"ann\"}", 400, "unknown field"),
-        (act, "{\"by\": \"\"}", 400, "`by` is a name"),
-        (act, "{\"by\": \"a\\u001bb\"}", 400, "`by` is a name"),
-    ] {
-        check(&server.post(headers, body), status, words);
+    for path in ["/api/v1/reload", "/api/v1/plan", "/api/v1/orders"] {
+        let order = "{\"command\": \"thaw\", \"reason\": \"drill\"}";
+        for body in ["", order] {
+            let words = format!("{path} is taken over the control socket alone");
+            check(&server.raw(&post(path, body)), 403, &words);
+        }
     }
-    let large = format!("{{\"by\": \"{}\"}}", "a".repeat(10_000));
-    check(&server.post(act, &large), 413, "length limit");
+    let error = Client::new(server.address).reload(true).unwrap_err();
+    assert!(error.contains("over the control socket alone"), "{error}");
     assert_eq!(*server.fake.reloads.lock().unwrap(), []);
-
-    check(&server.post(act, ""), 200, "still running version 3f2a");
-    let body = "{\"by\": \"ann\", \"apply_pending\": true}";
-    check(
-        &server.post(act, body),
-        200,
-        "\"taken\":[\"sidestep.toml\"]",
-    );
-    let reloads = server.fake.reloads.lock().unwrap().clone();
-    assert_eq!(
-        reloads,
-        [("http".to_owned(), false), ("ann".to_owned(), true)]
-    );
+    assert_eq!(*server.fake.orders.lock().unwrap(), []);
 }
 
 #[test]
@@ -318,10 +387,10 @@ fn one_reload_at_a_time() {
     let mut fake = Fake::new();
     fake.slow = Some((began, Mutex::new(ends)));
     let server = Running::start(fake);
-    let client = Client::new(server.address);
-    let first = std::thread::spawn(move || client.reload("ann", false));
+    let client = Client::of_socket(&server.socket);
+    let first = std::thread::spawn(move || client.reload(false));
     begins.recv_timeout(Duration::from_secs(20)).unwrap();
-    let second = Client::new(server.address).reload("bob", false);
+    let second = Client::of_socket(&server.socket).reload(false);
     assert_eq!(
         second.unwrap_err(),
         "a reload is under way: ask again when it is done"
@@ -333,20 +402,24 @@ fn one_reload_at_a_time() {
 #[test]
 fn the_client_reads_what_the_server_says() {
     let server = Running::start(Fake::new());
-    let client = Client::new(server.address);
-    let (text, seen) = client.status().unwrap();
-    assert_eq!(seen, *server.fake.overview);
-    assert_eq!(serde_json::from_str::<Overview>(&text).unwrap(), seen);
-    let (_, one) = client.service("www").unwrap();
-    assert_eq!(one.services.len(), 1);
-    assert_eq!(
-        client.service("a b/ü").unwrap_err(),
-        "there is no service 'a b/ü', did you mean 'www'?"
-    );
-    let report = client.reload("ann", true).unwrap();
+    for client in [
+        Client::new(server.address),
+        Client::of_socket(&server.socket),
+    ] {
+        let (text, seen) = client.status().unwrap();
+        assert_eq!(seen, *server.fake.overview);
+        assert_eq!(serde_json::from_str::<Overview>(&text).unwrap(), seen);
+        let (_, one) = client.service("www").unwrap();
+        assert_eq!(one.services.len(), 1);
+        assert_eq!(
+            client.service("a b/ü").unwrap_err(),
+            "there is no service 'a b/ü', did you mean 'www'?"
+        );
+        let reply = client.get("/livez").unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"));
+    }
+    let report = Client::of_socket(&server.socket).reload(true).unwrap();
     assert_eq!(report.refused.len(), 1);
-    let reply = client.get("/livez").unwrap();
-    assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"));
 }
 
 #[test]
@@ -356,6 +429,15 @@ fn the_client_says_who_does_not_answer() {
         .unwrap()
         .local_addr()
         .unwrap();
+    let gone = tempfile::tempdir().unwrap().path().join("control.sock");
+    assert_eq!(
+        Client::of_socket(&gone).status().unwrap_err(),
+        format!(
+            "no daemon answers at {} (there is no such socket): is 'sidestep serve' running with \
+             this configuration?",
+            gone.display()
+        )
+    );
     assert_eq!(
         Client::new(free).status().unwrap_err(),
         format!(

@@ -217,6 +217,65 @@ fn a_freeze_is_the_mode_of_every_service() {
     let seen = overview(&story.state);
     assert_eq!(www(&seen).mode, Mode::Frozen);
     advised(&seen, "everything is frozen by ann: rack move");
+    let freeze = seen.freeze.expect("everything is frozen");
+    assert_eq!((freeze.since, freeze.until), (Some(story.at), None));
+}
+
+#[test]
+fn an_override_onto_a_target_that_is_down_is_said_once_and_with_the_way_out() {
+    let mut story = Story::on_backup();
+    story.order(Command::Switch {
+        service: "www".into(),
+        target: target("primary"),
+        until: None,
+    });
+    let seen = overview(&story.state);
+    let decision = www(&seen).decision.as_ref().expect("it was decided");
+    assert_eq!(
+        decision.alert.as_deref(),
+        Some("the override serves primary, which is down")
+    );
+    let said: Vec<&String> = seen
+        .advisories
+        .iter()
+        .filter(|said| said.contains("which is down"))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "www serves primary, which is down (timeout), by an override: 'sidestep release www' ends it"
+        ]
+    );
+    // What was measured stays visible beside it.
+    assert_eq!(of(&seen, "primary").health, Health::Down);
+    assert_eq!(of(&seen, "primary").failures, 4);
+    story.rounds(2, None, None);
+    let seen = overview(&story.state);
+    assert_eq!(seen.advisories, Vec::<String>::new(), "it is up again");
+}
+
+#[test]
+fn an_override_without_end_is_said_after_a_day() {
+    const DAY_MS: i64 = 86_400_000;
+    let hold = |until| Command::Hold {
+        service: "www".into(),
+        until,
+    };
+    let mut story = Story::new();
+    story.witness(true).rounds(2, None, None).order(hold(None));
+    let said = |story: &mut Story, after_ms: i64| {
+        story.at = story.at.plus_ms(after_ms);
+        story.input(sidestep::failover::Input::Tick);
+        overview(&story.state).advisories.join("\n")
+    };
+    assert_eq!(said(&mut story, DAY_MS), "");
+    assert_eq!(
+        said(&mut story, 1),
+        "www: the override by ann stands for 1d and has no end: 'sidestep release www' ends it"
+    );
+    let until = Some(story.at.plus_ms(3 * DAY_MS));
+    story.order(hold(until));
+    assert_eq!(said(&mut story, 2 * DAY_MS), "");
 }
 
 #[test]

@@ -2,18 +2,21 @@
 
 use super::{
     http::daemon_part,
-    story::{Story, config, simple, target},
+    story::{BEGAN, Story, config, simple, target},
 };
 use insta::assert_snapshot;
 use sidestep::{
     cli::show::{self, Look},
-    failover::{Command, Overview, overview, overview::ReloadReport},
+    failover::{
+        Command, Overview, overview,
+        overview::{DaemonPart, Degraded, JournalPart, ReloadReport},
+    },
     model::FailureReason::{Refused, Timeout},
 };
 
 fn on_backup() -> Overview {
     let mut seen = overview(&Story::on_backup().state);
-    seen.daemon = Some(daemon_part());
+    seen.add_daemon(daemon_part());
     seen
 }
 
@@ -92,8 +95,8 @@ fn an_override_and_a_drain_are_shown_with_who_and_why() {
     why        override by ann: rack move
                decided by an operator
                the policy would hold: on the primary
-    override   serve backup, by ann until 2025-11-22T09:27:45Z: rack move
-    drained    primary, by ann until taken back: rack move
+    override   serve backup, by ann since 2025-11-22T08:27:45Z until 2025-11-22T09:27:45Z: rack move
+    drained    primary, by ann since 2025-11-22T08:27:45Z until taken back: rack move
 
     TARGET     HEALTH  BAD  GOOD  LAST    REASON   RTT     P50/1m  LOSS/1m  NOTES
       primary  down    13   0     0s ago  refused  -       -       100.0%   drained
@@ -104,6 +107,107 @@ fn an_override_and_a_drain_are_shown_with_who_and_why() {
     ! www is on backup backup, and nothing is left to take over
     ! witness 192.0.2.53:53 never answered, so its silence proves nothing: is the address right?
     "#);
+}
+
+/// An overview of a daemon whose journal stands still.
+fn degraded(mut seen: Overview, committed: u64) -> Overview {
+    seen.add_daemon(DaemonPart {
+        journal: Some(JournalPart {
+            committed,
+            backlog: 12,
+            degraded: Some(Degraded {
+                since_ms: BEGAN,
+                why: "the disk is full".to_owned(),
+            }),
+            gaps: 2,
+            lost: 1_234,
+            alarms: vec!["journal.sqlite was damaged and is set aside".to_owned()],
+            ..JournalPart::default()
+        }),
+        needs_restart: vec!["http".to_owned(), "data".to_owned()],
+        ..daemon_part()
+    });
+    seen
+}
+
+#[test]
+fn orders_that_stand_and_decisions_that_are_on_no_disk_are_shown() {
+    let mut story = Story::on_backup();
+    let until = Some(story.at.plus_ms(3_600_000));
+    story.order(Command::Hold {
+        service: "www".into(),
+        until,
+    });
+    story.order(Command::Drain {
+        target: target("primary"),
+        until: None,
+    });
+    let decided = overview(&story.state).services[0].decision.clone();
+    let decided = decided.expect("it decided");
+    assert_eq!(decided.at, Some(story.at), "the hold is a decision");
+    let seen = degraded(overview(&story.state), decided.seq - 1);
+    assert_snapshot!(show::status(&seen, Look::PLAIN), @r#"
+    ns1, as of 2025-11-22T08:27:50Z, sidestep 0.1.0 up 1m10s
+
+    SERVICE  ACTIVE           SINCE  DECISION                    HEALTH      TTL  MODE
+    www      backup (backup)  5s     override by ann: rack move  drained/up  30s  override
+
+    = www holds what it serves, by ann since 2025-11-22T08:27:50Z until 2025-11-22T09:27:50Z: rack move
+    = primary is drained, by ann since 2025-11-22T08:27:50Z until taken back: rack move
+    ~ the decision of www is not on disk yet
+    ! the journal has not been written since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
+      answers go on
+    ! the journal has lost 1234 events since the start, 2 times: a replay of that time is not faithful
+    ! journal: journal.sqlite was damaged and is set aside
+    ! http and data of [server] changed on disk: the rest is in force, this needs a restart
+    ! www is on backup backup, and nothing is left to take over
+    x policies/failover.rhai:2:5: unknown function 'hodl', did you mean 'hold'?
+       2 |     hodl("x")
+         |     ^
+      still running version 3f2a
+    ? a reload by watch waits, as it moves www from backup to primary: 'sidestep reload --apply' applies
+      it
+    "#);
+    assert_snapshot!(show::service(&seen, Look::PLAIN), @r#"
+    www  www.example.com example.com
+    on ns1, as of 2025-11-22T08:27:50Z
+
+    answered   backup (a backup): 198.51.100.20, TTL 30s
+    since      2025-11-22T08:27:45Z (5s), 1 switch in the last hour, 1 switch in the last day
+    why        override by ann: rack move
+               decided by an operator
+               not on disk yet: a crash now could take it back
+               the policy would hold: on the primary
+    override   hold, by ann since 2025-11-22T08:27:50Z until 2025-11-22T09:27:50Z: rack move
+    drained    primary, by ann since 2025-11-22T08:27:50Z until taken back: rack move
+    next       home to primary in 4m10s, if it passes until then
+
+    TARGET     HEALTH  BAD  GOOD  LAST    REASON   RTT     P50/1m  LOSS/1m  NOTES
+      primary  down    4    0     0s ago  timeout  41.2ms  42ms    33.4%    drained
+    > backup   up      0    14    0s ago  -        41.2ms  42ms    0.0%
+
+    witnesses  192.0.2.53:53 answered 15s ago
+
+    ! the journal has not been written since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
+      answers go on
+    ! the journal has lost 1234 events since the start, 2 times: a replay of that time is not faithful
+    ! journal: journal.sqlite was damaged and is set aside
+    ! http and data of [server] changed on disk: the rest is in force, this needs a restart
+    ! www is on backup backup, and nothing is left to take over
+    x policies/failover.rhai:2:5: unknown function 'hodl', did you mean 'hold'?
+       2 |     hodl("x")
+         |     ^
+      still running version 3f2a
+    ? a reload by watch waits, as it moves www from backup to primary: 'sidestep reload --apply' applies
+      it
+    "#);
+    let seen = degraded(overview(&story.state), decided.seq);
+    for text in [
+        show::status(&seen, Look::PLAIN),
+        show::service(&seen, Look::PLAIN),
+    ] {
+        assert!(!text.contains("on disk yet"), "{text}");
+    }
 }
 
 #[test]

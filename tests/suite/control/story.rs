@@ -2,7 +2,7 @@
 
 use sidestep::{
     failover::{
-        Action, Command, Input, Policy, PolicyFault, Proposal, Reload, ServiceView, State,
+        Action, Command, Event, Input, Policy, PolicyFault, Proposal, Reload, ServiceView, State,
         input::{OperatorCommand, WitnessResult},
         step,
     },
@@ -78,6 +78,8 @@ pub(super) struct Story {
     pub(super) state: State,
     pub(super) policy: Says,
     pub(super) at: Timestamp,
+    /// Everything that became true.
+    pub(super) events: Vec<Event>,
 }
 
 impl Story {
@@ -94,6 +96,7 @@ impl Story {
             state: State::default(),
             policy,
             at: BEGAN,
+            events: Vec::new(),
         };
         let source = PolicyText {
             name: "failover.rhai".into(),
@@ -109,7 +112,8 @@ impl Story {
     }
 
     pub(super) fn input(&mut self, input: Input) {
-        step(&mut self.state, self.at, input, &self.policy);
+        let events = step(&mut self.state, self.at, input, &self.policy);
+        self.events.extend(events);
     }
 
     /// One probe of every address of a target.

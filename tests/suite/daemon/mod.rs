@@ -2,5 +2,9 @@
 
 mod examples;
 mod files;
+mod kill;
+mod memory;
+mod orders;
 mod reload;
 mod site;
+mod systemd;

@@ -1,14 +1,14 @@
 //! A daemon of its own for a test: a folder, a web server that answers, and every event.
 
 use sidestep::{
-    daemon::Daemon,
+    daemon::{Daemon, StartError, StartOptions},
     dns::{self, Reply},
     failover::{Event, What, event::Decision, overview::Overview},
 };
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::mpsc::{Receiver, channel},
     thread,
@@ -28,7 +28,12 @@ pub(super) struct Site {
 
 /// A web server that answers 200 until the test ends.
 pub(super) fn web() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    web_at("127.0.0.1:0").unwrap()
+}
+
+/// The same at an address of its own; `None` where this machine does not speak its family.
+pub(super) fn web_at(address: &str) -> Option<SocketAddr> {
+    let listener = TcpListener::bind(address).ok()?;
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -41,7 +46,7 @@ pub(super) fn web() -> SocketAddr {
             }
         }
     });
-    address
+    Some(address)
 }
 
 /// Two targets that are well, one service, a policy of its own.
@@ -71,7 +76,14 @@ impl Site {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let (tap, events) = channel();
-        let daemon = Daemon::start(&folder.path().join("sidestep.toml"), Some(tap)).unwrap();
+        let daemon = Daemon::start(
+            &folder.path().join("sidestep.toml"),
+            StartOptions {
+                strict: false,
+                tap: Some(tap),
+            },
+        )
+        .unwrap();
         let site = Self {
             folder,
             daemon: Some(daemon),
@@ -86,6 +98,32 @@ impl Site {
             }
         }
         site
+    }
+
+    /// Ends the daemon and starts another one on the same folder.
+    pub(super) fn restart(&mut self) {
+        self.stop();
+        self.start_again().unwrap();
+    }
+
+    /// Ends the daemon.
+    pub(super) fn stop(&mut self) {
+        self.daemon.take().unwrap().stop();
+    }
+
+    /// Starts a daemon where none runs any more; does not wait for probes.
+    pub(super) fn start_again(&mut self) -> Result<(), StartError> {
+        let (tap, events) = channel();
+        let options = StartOptions {
+            strict: false,
+            tap: Some(tap),
+        };
+        self.daemon = Some(Daemon::start(
+            &self.folder.path().join("sidestep.toml"),
+            options,
+        )?);
+        self.events = events;
+        Ok(())
     }
 
     /// The usual site.
@@ -157,6 +195,47 @@ impl Site {
 
     pub(super) fn ask(&self, name: &str) -> Reply {
         dns::ask(self.daemon().dns()[0], name, false, DEADLINE).unwrap()
+    }
+
+    /// The A records of `www.example.com`.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.ask("www.example.com")
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// Waits until `www.example.com` has this address alone: an answer follows its decision once
+    /// that is on disk.
+    pub(super) fn wait_answer(&self, address: &str) {
+        let address: IpAddr = address.parse().unwrap();
+        self.wait_asked("www.example.com", |reply| reply.addresses == [address]);
+    }
+
+    /// Waits until the reply to a question is as wanted.
+    pub(super) fn wait_asked(&self, name: &str, wanted: impl Fn(&Reply) -> bool) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let reply = self.ask(name);
+            if wanted(&reply) {
+                return;
+            }
+            assert!(Instant::now() < until, "{reply:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Reads on until so many probes were folded in; none may be followed by a fault.
+    pub(super) fn decided_without_fault(&self, probes: usize) {
+        let mut seen = 0;
+        while seen < probes {
+            match self.next().what {
+                What::Probe(_) => seen += 1,
+                What::Fault(fault) => panic!("{fault:?}"),
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn overview(&self) -> Overview {

@@ -7,7 +7,7 @@ use super::{
 };
 use sidestep::{
     model::{
-        Config, FailureReason, Family, IcmpProbe, MonitorPatch, ProbeKind, Target, TargetName,
+        Config, ExecProbe, FailureReason, Family, MonitorPatch, ProbeKind, Target, TargetName,
         WitnessConfig, config::WitnessAddress,
     },
     probe::{Finding, Observed, Plan, Prober, Settings, Witnessed},
@@ -172,17 +172,13 @@ async fn a_monitor_that_cannot_run_has_no_result_each_time() {
     pause();
     let mut config = quick(servers::refuses().await, 1_000, 500);
     let monitor = config.monitors.get_mut("web").unwrap();
-    monitor.probe = ProbeKind::Icmp(IcmpProbe { count: 1 });
+    monitor.probe = ProbeKind::Exec(ExecProbe { command: vec![] });
     let (out, mut found) = mpsc::channel(16);
     let prober = Prober::start(plan(&config), Settings::default(), out);
     for _ in 0..3 {
         let seen = observed(&mut found).await.observation;
         assert!(!seen.ok && seen.error.is_none());
-        assert!(
-            seen.local
-                .unwrap()
-                .contains("not built into this version yet")
-        );
+        assert!(seen.local.unwrap().contains("command is empty"));
     }
     prober.shutdown().await;
 }

@@ -1,6 +1,6 @@
 //! Servers on loopback that misbehave by name, and certificates to misbehave with.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -13,19 +13,33 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+    rustls::{
+        ALL_VERSIONS, ServerConfig, SupportedProtocolVersion,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    },
 };
 
 /// Takes connections and hands each to `serve` in a task of its own.
-pub(super) async fn listen<F, R>(serve: F) -> SocketAddr
+pub(crate) async fn listen<F, R>(serve: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listen_at("127.0.0.1:0", serve).await
+}
+
+/// The same at an address of its own.
+pub(crate) async fn listen_at<F, R>(at: &str, serve: F) -> SocketAddr
+where
+    F: Fn(TcpStream) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(at).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -36,16 +50,16 @@ where
 }
 
 /// Nobody listens there any more.
-pub(super) async fn refuses() -> SocketAddr {
+pub(crate) async fn refuses() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
-pub(super) async fn accepts_then_stays_silent() -> SocketAddr {
+pub(crate) async fn accepts_then_stays_silent() -> SocketAddr {
     listen(|mut stream| async move { drain(&mut stream).await }).await
 }
 
-pub(super) async fn resets() -> SocketAddr {
+pub(crate) async fn resets() -> SocketAddr {
     listen(|mut stream| async move {
         // The request is read first: the client must be past its connect.
         read_head(&mut stream).await;
@@ -55,7 +69,7 @@ pub(super) async fn resets() -> SocketAddr {
 }
 
 /// Ends its side, and reads on so that the end is clean.
-pub(super) async fn closes_at_once() -> SocketAddr {
+pub(crate) async fn closes_at_once() -> SocketAddr {
     listen(|mut stream| async move {
         stream.shutdown().await.ok();
         drain(&mut stream).await;
@@ -64,7 +78,7 @@ pub(super) async fn closes_at_once() -> SocketAddr {
 }
 
 /// Says `text` and ends its side.
-pub(super) async fn says(text: &'static str) -> SocketAddr {
+pub(crate) async fn says(text: &'static str) -> SocketAddr {
     listen(move |mut stream| async move {
         read_some(&mut stream).await;
         stream.write_all(text.as_bytes()).await.ok();
@@ -74,8 +88,17 @@ pub(super) async fn says(text: &'static str) -> SocketAddr {
     .await
 }
 
+/// Says `text` at once, and waits for the end.
+pub(crate) async fn greets(text: &'static str) -> SocketAddr {
+    listen(move |mut stream| async move {
+        stream.write_all(text.as_bytes()).await.ok();
+        drain(&mut stream).await;
+    })
+    .await
+}
+
 /// A good status line, and then one byte in a while.
-pub(super) async fn slow_body() -> SocketAddr {
+pub(crate) async fn slow_body() -> SocketAddr {
     listen(|mut stream| async move {
         read_head(&mut stream).await;
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
@@ -88,7 +111,7 @@ pub(super) async fn slow_body() -> SocketAddr {
 }
 
 /// A good status line, and then bytes without end.
-pub(super) async fn endless_body() -> SocketAddr {
+pub(crate) async fn endless_body() -> SocketAddr {
     listen(|mut stream| async move {
         read_head(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok();
@@ -99,14 +122,14 @@ pub(super) async fn endless_body() -> SocketAddr {
 
 /// What an HTTP server saw of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Visit {
-    pub(super) head: String,
-    pub(super) sni: Option<String>,
+pub(crate) struct Visit {
+    pub(crate) head: String,
+    pub(crate) sni: Option<String>,
 }
 
 impl Visit {
     /// The value of a header, by its lower-case name.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
         values.next().map(|(_, value)| value.to_owned())
@@ -115,16 +138,16 @@ impl Visit {
 
 /// An HTTP server that answers by path and notes its visits.
 #[derive(Clone, Default)]
-pub(super) struct Site {
-    pub(super) visits: Arc<Mutex<Vec<Visit>>>,
+pub(crate) struct Site {
+    pub(crate) visits: Arc<Mutex<Vec<Visit>>>,
 }
 
 impl Site {
-    pub(super) fn visits(&self) -> Vec<Visit> {
+    pub(crate) fn visits(&self) -> Vec<Visit> {
         self.visits.lock().unwrap().clone()
     }
 
-    pub(super) async fn plain(&self) -> SocketAddr {
+    pub(crate) async fn plain(&self) -> SocketAddr {
         let site = self.clone();
         listen(move |stream| {
             let site = site.clone();
@@ -133,7 +156,7 @@ impl Site {
         .await
     }
 
-    pub(super) async fn tls(&self, certificate: &Certificate) -> SocketAddr {
+    pub(crate) async fn tls(&self, certificate: &Certificate) -> SocketAddr {
         let (site, acceptor) = (self.clone(), certificate.acceptor());
         listen(move |stream| {
             let (site, acceptor) = (site.clone(), acceptor.clone());
@@ -170,21 +193,21 @@ fn redirect(to: &str) -> String {
 
 /// Counts the connections that are open, and says no more than a greeting.
 #[derive(Clone, Default)]
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     greeting: &'static str,
     open: Arc<AtomicUsize>,
     seen: Arc<AtomicUsize>,
 }
 
 impl Crowd {
-    pub(super) fn greeting(greeting: &'static str) -> Self {
+    pub(crate) fn greeting(greeting: &'static str) -> Self {
         Self {
             greeting,
             ..Self::default()
         }
     }
 
-    pub(super) async fn listen(&self) -> SocketAddr {
+    pub(crate) async fn listen(&self) -> SocketAddr {
         let crowd = self.clone();
         listen(move |mut stream| {
             let crowd = crowd.clone();
@@ -199,58 +222,128 @@ impl Crowd {
         .await
     }
 
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    pub(super) fn seen(&self) -> usize {
+    pub(crate) fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
     }
 }
 
 /// A certificate chain with its key.
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// The authority, as PEM.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// The server's own certificate, as PEM.
-    pub(super) own: String,
-    config: Arc<ServerConfig>,
+    pub(crate) own: String,
+    shown: CertificateDer<'static>,
+    key: KeyPair,
 }
 
 impl Certificate {
     /// For `name`, a domain name or an IP address, valid from 2020 to the end of `until`.
-    pub(super) fn new(name: &str, until: i32) -> Self {
+    pub(crate) fn new(name: &str, until: i32) -> Self {
+        Self::valid(name, 2020, until)
+    }
+
+    /// Valid from the begin of one year to the begin of another.
+    pub(crate) fn valid(name: &str, from: i32, until: i32) -> Self {
         let mut params = CertificateParams::new(vec!["an authority".to_owned()]).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().unwrap();
-        let leaf = params.signed_by(&key, &issuer).unwrap();
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = builder
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![leaf.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            );
+        let leaf = params_of(name, from, until)
+            .signed_by(&key, &issuer)
+            .unwrap();
         Self {
             authority: issuer.pem(),
             own: leaf.pem(),
-            config: Arc::new(config.unwrap()),
+            shown: leaf.der().clone(),
+            key,
+        }
+    }
+
+    /// Signed by nobody but itself.
+    pub(crate) fn self_signed(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let leaf = params_of(name, 2020, 2099).self_signed(&key).unwrap();
+        Self {
+            authority: leaf.pem(),
+            own: leaf.pem(),
+            shown: leaf.der().clone(),
+            key,
         }
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.clone())
+        self.acceptor_of(ALL_VERSIONS, &[])
+    }
+
+    /// Takes these versions of TLS and, where there are any, these protocols only (RFC 7301).
+    pub(crate) fn acceptor_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> TlsAcceptor {
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let mut config = builder
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![self.shown.clone()],
+                PrivateKeyDer::try_from(self.key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|one| one.as_bytes().to_vec())
+            .collect();
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
+fn params_of(name: &str, from: i32, until: i32) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    params
+}
+
+/// Takes TLS connections at `at` and waits for their end; tells how each ended: with the name
+/// that was asked for, or with the error.
+pub(crate) async fn shakes_hands(
+    at: &str,
+    acceptor: TlsAcceptor,
+) -> (SocketAddr, mpsc::UnboundedReceiver<Result<String, String>>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let address = listen_at(at, move |stream| {
+        let (acceptor, tell) = (acceptor.clone(), tell.clone());
+        async move {
+            let end = match acceptor.accept(stream).await {
+                Ok(mut stream) => {
+                    let sni = stream.get_ref().1.server_name().unwrap_or_default();
+                    let sni = sni.to_owned();
+                    // Without a farewell the end of the stream is an error.
+                    let end = stream.read(&mut [0; 16]).await;
+                    end.map(|length| format!("{sni} {length}"))
+                }
+                Err(error) => Err(error),
+            };
+            tell.send(end.map_err(|error| error.to_string())).ok();
+        }
+    })
+    .await;
+    (address, told)
+}
+
 /// A PEM file that lives as long as its value.
-pub(super) fn pem(text: &str) -> tempfile::TempPath {
+pub(crate) fn pem(text: &str) -> tempfile::TempPath {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     file.into_temp_path()
