@@ -11,6 +11,7 @@ cleanup() {
         [ -s "$pid_file" ] && kill "$(cat "$pid_file")" 2>/dev/null || true
     done
     [ "$code" = 0 ] || { echo "--- daemon log"; tail -n 60 "$DIR/serve.log" 2>/dev/null; cat "$DIR/asked.log" 2>/dev/null | tail -5; }
+    ! mountpoint -q "$DIR/data" || umount -l "$DIR/data"
     rm -rf "$DIR"
     exit "$code"
 }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod timing;
+mod witnesses;
 
 use super::{Failed, Outcome, arguments::CheckArguments, print};
 use crate::{
@@ -61,6 +62,7 @@ fn check(path: &Path) -> Checklist {
             checklist.findings.extend(accepted.warnings.iter().cloned());
             advice::policies(&case, &accepted, &judge, &mut checklist);
             advice::static_names(&case, &accepted, &mut checklist);
+            witnesses::silent(&case, &accepted, &mut checklist);
             timing::measure(&case, &accepted, &judge, &mut checklist);
         }
     }

@@ -7,7 +7,11 @@ use crate::{
     model::{ServiceName, diagnostic::did_you_mean},
     probe::{self, Outcome as Found, TracedOutcome, round as one_round},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Probes once.
 pub(super) fn run(arguments: &ProbeArguments) -> Outcome {
@@ -58,7 +62,13 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let found = runtime.block_on(one_round(&config, service.as_ref()));
+    let found = runtime.block_on(async {
+        tokio::select! {
+            found = one_round(&config, service.as_ref()) => Ok(found),
+            // Programs have groups of their own: what ends us does not end them.
+            Ok(()) = told_to_end() => Err("interrupted: the probes were ended".to_owned()),
+        }
+    })?;
     if json {
         print(&as_json(&found))?;
     } else {
@@ -68,6 +78,14 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
         .iter()
         .all(|one| matches!(one.outcome, Found::Good { .. }));
     if good { Ok(()) } else { Err(Failed::Said) }
+}
+
+async fn told_to_end() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn as_text(found: &[TracedOutcome]) -> String {

@@ -83,7 +83,7 @@ fn kind(doc: &Document<'_>, text: Field<&str>) -> Option<String> {
     let kind = kind.unwrap_or("A").to_ascii_uppercase();
     let by_number = kind.strip_prefix("TYPE").map(str::parse::<u16>);
     let is_known = TYPES.contains(&&*kind) || matches!(by_number, Some(Ok(1..)));
-    if matches!(&*kind, "AXFR" | "IXFR") {
+    if matches!(&*kind, "AXFR" | "IXFR" | "TYPE251" | "TYPE252") {
         let message = format!("{kind} transfers a zone: ask for its SOA instead");
         doc.error(text.at, message);
     } else if !is_known {

@@ -70,6 +70,9 @@ fn tables<'t>(top: &Table<'t>, places: &mut Places) -> (Config, Tables<'t>) {
         places.add_table("server", "", &Table::open_free(doc, table));
     }
     let witness = server::witness(top);
+    if let Some(table) = top.table("witness") {
+        places.add_table("witness", "", &Table::open_free(doc, table));
+    }
     let (mut zones, complete) = zone::zones(top, places);
     let (target_tables, mut targets) = targets(top, places);
     let Monitors {

@@ -69,6 +69,11 @@ impl Places {
         self.error("server", "", key, message.into())
     }
 
+    /// An error at a key of `[witness]`, such as `"addresses"`.
+    pub fn witness(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+        self.error("witness", "", key, message.into())
+    }
+
     /// Advice is the same with `.warning()`.
     fn error(&self, kind: &'static str, name: &str, key: &str, message: String) -> Diagnostic {
         let place = |key: &str| {

@@ -237,7 +237,14 @@ impl Client {
             Address::Socket(path) => (Domain::UNIX, SockAddr::unix(path)?, "localhost".to_owned()),
         };
         let mut stream = Socket::new(domain, Type::STREAM, None)?;
-        stream.connect_timeout(&address, CONNECT_WITHIN.min(self.within))?;
+        let connect_within = CONNECT_WITHIN.min(self.within);
+        if domain == Domain::UNIX {
+            // A full queue is waited for by a socket that blocks only (connect(2): EAGAIN).
+            stream.set_write_timeout(Some(connect_within))?;
+            stream.connect(&address)?;
+        } else {
+            stream.connect_timeout(&address, connect_within)?;
+        }
         stream.set_write_timeout(Some(self.within))?;
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\

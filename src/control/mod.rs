@@ -18,7 +18,7 @@ mod socket;
 pub use client::Client;
 pub use listener::bind;
 pub use orders::{OrderRequest, Verb};
-pub use socket::{ControlSocket, bind_socket, socket_path};
+pub use socket::{ControlSocket, bind_socket, is_answered, socket_path};
 
 use crate::failover::Operations;
 use std::{future::Future, io, sync::Arc, time::Duration};

@@ -97,6 +97,13 @@ fn clear(path: &Path) -> Result<(), String> {
     fs::remove_file(path).map_err(|error| format!("cannot replace {at}: {error}"))
 }
 
+/// Whether a daemon answers at the control socket in the folder `data`.
+pub fn is_answered(data: &Path) -> bool {
+    let path = socket_path(data);
+    let found = fs::symlink_metadata(&path);
+    found.is_ok_and(|found| found.file_type().is_socket()) && is_alive(&path)
+}
+
 /// Whether somebody listens: also somebody whose queue is full or whom we may not speak to.
 fn is_alive(path: &Path) -> bool {
     let connected = || {

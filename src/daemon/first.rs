@@ -31,18 +31,15 @@ pub(super) fn load(path: &Path, kept: Option<&Kept>, strict: bool) -> Result<Fir
             return Err(StartError::System("the configuration was not read".into()));
         }
     };
-    let judge = Judge::remembering(passed.clone());
+    let judge = Judge::remembering(passed);
     let broken = match judged(path, sources, parsed, judge) {
         Ok(first) => return Ok(first),
         Err(found) => found,
     };
-    let Some((sources, parsed)) = kept.and_then(|kept| kept::sources(path, kept)) else {
+    let Some(kept) = kept.filter(|_| !strict) else {
         return Err(StartError::Files(broken));
     };
-    if strict {
-        return Err(StartError::Files(broken));
-    }
-    match judged(path, sources, parsed, Judge::remembering(passed).lenient()) {
+    match last_in_force(path, kept) {
         Ok(first) => {
             for found in &broken {
                 tracing::error!("refused: {found}");
@@ -57,6 +54,13 @@ pub(super) fn load(path: &Path, kept: Option<&Kept>, strict: bool) -> Result<Fir
             Err(StartError::Files(broken))
         }
     }
+}
+
+/// The files that were last in force.
+pub(super) fn last_in_force(path: &Path, kept: &Kept) -> Result<First, Vec<Diagnostic>> {
+    let (sources, parsed) = kept::sources(path, kept).ok_or_else(Vec::new)?;
+    let judge = Judge::remembering(kept::passed(kept)).lenient();
+    judged(path, sources, parsed, judge)
 }
 
 fn judged(

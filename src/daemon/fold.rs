@@ -22,6 +22,7 @@ use crate::{
     journal::{Journal, Kept},
     model::{OnReload, ServiceName, TargetName, Timestamp},
     policy::{self, Library},
+    probe::Series,
 };
 use std::{
     sync::{
@@ -39,7 +40,7 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) enum Message {
     /// Probes ended and witnesses were asked, in this order.
-    Found(Vec<Input>),
+    Found(Vec<Found>),
     /// A candidate was accepted.
     Reload {
         /// What is to be in force.
@@ -71,6 +72,15 @@ pub(super) enum Message {
     },
     /// The end.
     Stop,
+}
+
+/// What the prober found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The fact.
+    pub(super) input: Input,
+    /// What was probed; `None` where a witness was asked.
+    pub(super) series: Option<Arc<Series>>,
 }
 
 /// What became of a reload.
@@ -170,8 +180,13 @@ impl Fold {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Found(inputs) => {
-                for input in inputs {
+            Message::Found(found) => {
+                for Found { input, series } in found {
+                    // The prober hears of a reload after the fold does.
+                    let config = &self.state.world().config;
+                    if series.is_some_and(|series| !series.is_asked_for_by(config)) {
+                        continue;
+                    }
                     if let Input::Probe(observation) = &input {
                         self.tally.probed(observation);
                     }

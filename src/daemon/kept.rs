@@ -38,8 +38,11 @@ pub(super) fn keep(case: &Case, passed: &Passed) -> Kept {
     for (apex, text) in &case.zones {
         add(ZONE, apex.to_string(), Arc::clone(text));
     }
+    let folder = case.path.parent().unwrap_or(Path::new(""));
     for (file, text) in &case.beside {
-        add(BESIDE, file.display().to_string(), Arc::clone(text));
+        // From the folder on, by whichever path the next start is told of it.
+        let name = file.strip_prefix(folder).unwrap_or(file);
+        add(BESIDE, name.display().to_string(), Arc::clone(text));
     }
     let mut digests = String::new();
     for digest in passed {
@@ -71,15 +74,20 @@ pub(super) fn sources(
     if let Ok(loaded) = &mut parsed {
         sources::resolve_paths(&Paths::of(path), &mut loaded.config);
     }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let beside = of(BESIDE).flat_map(|(name, text)| {
+        // A configuration may name a file of its own folder by its whole path.
+        let whole = std::path::absolute(folder.join(name)).ok();
+        let names = [Some(folder.join(name)), whole].into_iter().flatten();
+        names.map(move |file| (file, text.clone()))
+    });
     let sources = Sources {
         path: path.to_owned(),
         config: Ok(text),
         policies: of(POLICY).map(|(name, text)| (name.into(), text)).collect(),
         tests: of(TEST).map(|(name, text)| (name.into(), text)).collect(),
         zones: of(ZONE).map(|(apex, text)| (apex.into(), text)).collect(),
-        beside: of(BESIDE)
-            .map(|(file, text)| (file.into(), text))
-            .collect::<BTreeMap<_, _>>(),
+        beside: beside.collect::<BTreeMap<_, _>>(),
     };
     Some((sources, parsed))
 }

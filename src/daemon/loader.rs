@@ -6,6 +6,7 @@
 
 use super::{
     case::{case, changes},
+    first,
     fold::{Message, Reloaded},
     judge::{Accepted, Case, Judge},
     kept,
@@ -19,6 +20,7 @@ use crate::{
         input,
         overview::{PendingReload, Refused, ReloadReport},
     },
+    journal::Kept,
     model::{Config, Diagnostic, PolicyVersion, Service, config::ServerConfig},
     probe::{Plan, Prober},
 };
@@ -64,6 +66,8 @@ pub(super) struct Loading {
     pub pending: Option<PendingReload>,
     /// Keys of `[server]` in force on disk alone: they need a restart.
     pub needs_restart: Vec<String>,
+    /// Why there is no control socket.
+    pub no_control: Option<String>,
 }
 
 /// The loader.
@@ -107,23 +111,52 @@ struct Plucked {
 }
 
 impl Loader {
-    /// Puts what was loaded first in force.
-    pub(super) fn start(&mut self) {
-        let (reply, replied) = sync_channel(1);
-        let accepted = Arc::clone(&self.accepted);
-        let by = "start".to_owned();
-        let kept = kept::keep(&self.in_force, self.judge.passed());
-        let message = Message::Reload {
-            accepted,
-            kept,
-            by,
-            apply_pending: true,
-            reply,
-        };
-        if self.fold.send(message).is_ok() && replied.recv().is_ok() {
+    /// Puts what was loaded first in force. Where it would move a service that wants to be asked,
+    /// what was in force `before` the restart goes on, and the loader offers the rest again.
+    pub(super) fn start(&mut self, before: Option<Kept>) {
+        let mut reloaded = self.put_first(before.is_none());
+        if let Some(Reloaded::Pending { .. }) = reloaded {
+            if let Some(kept) = before {
+                self.go_back_to(&kept);
+            }
+            reloaded = self.put_first(true);
+        }
+        if reloaded.is_some() {
             let plan = Arc::new(Plan::of(&self.accepted.config));
             self.runtime.block_on(self.prober.replace(plan));
         }
+    }
+
+    /// Offers what was loaded first to the fold; `None` where the daemon is stopping.
+    fn put_first(&mut self, apply_pending: bool) -> Option<Reloaded> {
+        let (reply, replied) = sync_channel(1);
+        let message = Message::Reload {
+            accepted: Arc::clone(&self.accepted),
+            kept: kept::keep(&self.in_force, self.judge.passed()),
+            by: "start".to_owned(),
+            apply_pending,
+            reply,
+        };
+        self.fold.send(message).ok()?;
+        replied.recv().ok()
+    }
+
+    /// Takes the files that were in force before in the place of those on disk, where they differ.
+    fn go_back_to(&mut self, kept: &Kept) {
+        let first = match first::last_in_force(&self.path, kept) {
+            Ok(first) => first,
+            Err(found) => {
+                tracing::error!(?found, "the files that were last in force do not load");
+                return;
+            }
+        };
+        if changes(&first.case, &self.in_force).is_empty() {
+            return;
+        }
+        self.included = first.accepted.included.keys().cloned().collect();
+        self.seen = first.sources;
+        self.in_force = first.case;
+        self.accepted = Arc::new(first.accepted);
     }
 
     /// Runs until told to stop. `orders` is where [`Order::Changed`] comes from, too.

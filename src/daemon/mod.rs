@@ -56,7 +56,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::AtomicI64,
         mpsc::{Receiver, Sender, SyncSender, sync_channel},
     },
@@ -72,6 +72,9 @@ use watch::Watcher;
 const INBOX: usize = 1_024;
 /// Orders that may wait for the loader. A full queue is one look away from being empty.
 const ORDERS: usize = 64;
+
+/// How often a control socket that cannot be made is tried for again.
+const CONTROL_RETRY: Duration = Duration::from_secs(2);
 
 /// Why the daemon did not start. Nothing was left running.
 #[derive(Debug)]
@@ -124,6 +127,8 @@ pub struct Daemon {
     threads: Vec<JoinHandle<()>>,
     stop: signal::Sender<bool>,
     tasks: Vec<Task<()>>,
+    stop_dns: signal::Sender<bool>,
+    dns_task: Task<()>,
     runtime: Runtime,
 }
 
@@ -151,8 +156,10 @@ impl Daemon {
         let Remembered {
             gate,
             journal,
-            recovered,
+            mut recovered,
         } = remembered;
+        // A strict start takes what is on disk, whatever it moves.
+        let before = recovered.kept.take().filter(|_| !options.strict);
         let First {
             sources,
             case,
@@ -162,7 +169,12 @@ impl Daemon {
         let accepted = Arc::new(accepted);
         let server = &accepted.config.server;
         let data = config::Paths::of(path).data(&accepted.config);
-        let socket = control::bind_socket(&data).map_err(StartError::System)?;
+        let socket = control::bind_socket(&data);
+        if let Err(why) = &socket
+            && control::is_answered(&data)
+        {
+            return Err(StartError::System(why.clone()));
+        }
         let listeners = dns::bind(&server.dns).map_err(StartError::System)?;
         let http = server
             .http
@@ -228,7 +240,7 @@ impl Daemon {
         };
         let start = move || {
             let mut loader = loader();
-            loader.start();
+            loader.start(before);
             // Whoever waits for it went away: then the daemon is being dropped.
             let _ = started.send(());
             loader.run(&ordered);
@@ -256,21 +268,19 @@ impl Daemon {
             started_at: clock.now(),
             clock,
             path: path.to_owned(),
-            copy: Mutex::new(None),
+            copy: Mutex::default(),
         });
         let dns = listeners.addresses();
-        let stopped_dns = stopped.clone();
-        tasks.push(runtime.spawn(async move {
+        let (stop_dns, stopped_dns) = signal::channel(false);
+        let dns_task = runtime.spawn(async move {
             dns::serve(listeners, &publisher, asked_to_stop(stopped_dns)).await;
-        }));
-        let (http_address, socket_path) = (operator.http, socket.path().to_owned());
-        let operations: Arc<dyn Operations> = operator.clone();
-        let stopped_socket = asked_to_stop(stopped.clone());
-        tasks.push(runtime.spawn(async move {
-            if let Err(error) = control::serve_socket(socket, operations, stopped_socket).await {
-                tracing::error!(%error, "the control socket is not answered");
-            }
-        }));
+        });
+        let (http_address, socket_path) = (operator.http, control::socket_path(&data));
+        tasks.push(runtime.spawn(serve_control(
+            (data, socket),
+            Arc::clone(&operator),
+            stopped.clone(),
+        )));
         if let Some(http) = http {
             let operations: Arc<dyn Operations> = operator.clone();
             tasks.push(runtime.spawn(async move {
@@ -280,6 +290,8 @@ impl Daemon {
             }));
         }
         tracing::info!(?dns, http = ?http_address, control = %socket_path.display(), "answering");
+        // From now on there is something to show, whatever the fold is busy with.
+        operator.copied();
         Ok(Self {
             dns,
             http: http_address,
@@ -291,6 +303,8 @@ impl Daemon {
             threads,
             stop,
             tasks,
+            stop_dns,
+            dns_task,
             runtime,
         })
     }
@@ -358,7 +372,8 @@ impl Daemon {
         });
     }
 
-    /// Ends everything: sockets first, so that no query is taken that nobody answers.
+    /// Ends everything. DNS goes last: what was decided last is answered for as long as a slow
+    /// disk or a probe under way keeps the rest.
     pub fn stop(self) {
         tracing::info!("stopping");
         self.stop.send_replace(true);
@@ -376,6 +391,8 @@ impl Daemon {
             }
         }
         self.journal.stop();
+        self.stop_dns.send_replace(true);
+        let _ = self.runtime.block_on(self.dns_task);
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 }
@@ -475,6 +492,44 @@ fn watch_for(orders: &SyncSender<Order>) -> Option<Watcher> {
     Watcher::start(changed)
         .map_err(|error| tracing::error!("{error}; use `sidestep reload`"))
         .ok()
+}
+
+/// Answers at the control socket in the folder `data`. Where there is none, for a disk that is
+/// full or read-only, DNS is answered all the same, and the socket is tried for again and again.
+async fn serve_control(
+    (data, mut socket): (PathBuf, Result<control::ControlSocket, String>),
+    operator: Arc<Operator>,
+    stopped: signal::Receiver<bool>,
+) {
+    let note = |why: Option<String>| {
+        let mut shown = operator
+            .shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = why
+            .as_ref()
+            .filter(|why| shown.no_control.as_ref() != Some(why))
+        {
+            tracing::error!(%why, "there is no control socket: orders cannot be given");
+        }
+        shown.no_control = why;
+    };
+    let socket = loop {
+        match socket {
+            Ok(socket) => break socket,
+            Err(why) => note(Some(why)),
+        }
+        tokio::select! {
+            () = asked_to_stop(stopped.clone()) => return,
+            () = tokio::time::sleep(CONTROL_RETRY) => {}
+        }
+        socket = control::bind_socket(&data);
+    };
+    note(None);
+    let operations: Arc<dyn Operations> = operator.clone();
+    if let Err(error) = control::serve_socket(socket, operations, asked_to_stop(stopped)).await {
+        tracing::error!(%error, "the control socket is not answered");
+    }
 }
 
 async fn asked_to_stop(mut stopped: signal::Receiver<bool>) {

@@ -24,7 +24,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
@@ -35,6 +35,8 @@ use std::{
 const COPY_MAX: Duration = Duration::from_millis(500);
 /// How long an operator waits for the disk.
 const DISK_MAX: Duration = Duration::from_secs(3);
+/// How long a newer copy is waited for where there is one.
+const COPY_WAITS: Duration = Duration::from_secs(1);
 /// How long the fold may take to answer a question.
 const FOLD_MAX: Duration = Duration::from_secs(5);
 /// A fold that did not look up for so long is dead.
@@ -57,20 +59,30 @@ pub(super) struct Operator {
     pub(super) clock: Clock,
     /// The configuration's path, as it was given.
     pub(super) path: PathBuf,
-    pub(super) copy: Mutex<Option<(Instant, Arc<Overview>)>>,
+    pub(super) copy: Mutex<Copied>,
+}
+
+/// What was shown last.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    /// As the fold said last; `None` before the first question.
+    known: Option<Arc<Overview>>,
+    /// When the fold was last asked for a newer one, and what came of it; `None` where the next to
+    /// ask wants a new one.
+    shown: Option<(Instant, Arc<Overview>)>,
 }
 
 impl Operator {
     /// Asks the fold what is known.
-    fn known(&self) -> Option<State> {
+    fn known(&self, within: Duration) -> Option<State> {
         let (reply, replied) = sync_channel(1);
         self.fold.try_send(Message::Known { reply }).ok()?;
-        replied.recv_timeout(FOLD_MAX).ok()
+        replied.recv_timeout(within).ok()
     }
 
     /// What is known, with the outlook of one service.
-    fn ask(&self, outlook_of: Option<ServiceName>) -> Option<Overview> {
-        let state = self.known()?;
+    fn ask(&self, outlook_of: Option<ServiceName>, within: Duration) -> Option<Overview> {
+        let state = self.known(within)?;
         let mut overview = overview(&state);
         let next = outlook_of.map(|service| (outlook::next(&state, &service), service));
         overview.add_daemon(DaemonPart {
@@ -102,6 +114,7 @@ impl Operator {
             refused: shown.refused,
             pending: shown.pending,
             needs_restart: shown.needs_restart,
+            no_control: shown.no_control,
             listeners: dns
                 .chain(self.http.map(|address| listener("http", address)))
                 .collect(),
@@ -160,22 +173,35 @@ impl Operator {
         }
     }
 
-    /// The copy, or a new one where it is old. Blocks while the fold is busy.
-    fn copied(&self) -> Arc<Overview> {
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((taken, overview)) = &*copy
-            && taken.elapsed() < COPY_MAX
+    fn copy(&self) -> MutexGuard<'_, Copied> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The copy, or a new one where it is old. One asks for all, and nobody waits long for a fold
+    /// that is busy: what was known before is shown, and said to be old.
+    pub(super) fn copied(&self) -> Arc<Overview> {
+        let mut copy = self.copy();
+        if let Some((asked, shown)) = &copy.shown
+            && asked.elapsed() < COPY_MAX
         {
-            return Arc::clone(overview);
+            return Arc::clone(shown);
         }
-        match (self.ask(None), &*copy) {
-            (None, Some((_, old))) => Arc::clone(old),
-            (new, _) => {
-                let new = Arc::new(new.unwrap_or_else(|| overview(&State::default())));
-                *copy = Some((Instant::now(), Arc::clone(&new)));
-                new
-            }
-        }
+        let within = copy.known.as_ref().map_or(FOLD_MAX, |_| COPY_WAITS);
+        let shown = if let Some(new) = self.ask(None, within) {
+            let new = Arc::new(new);
+            copy.known = Some(Arc::clone(&new));
+            new
+        } else {
+            let mut old = match &copy.known {
+                Some(known) => Overview::clone(known),
+                None => overview(&State::default()),
+            };
+            let said = "the fold is busy or dead and did not answer: this is what it knew at";
+            old.advisories.insert(0, format!("{said} {}", old.at));
+            Arc::new(old)
+        };
+        copy.shown = Some((Instant::now(), Arc::clone(&shown)));
+        shown
     }
 }
 
@@ -185,7 +211,8 @@ impl Operations for Operator {
     }
 
     fn overview_of(&self, service: &ServiceName) -> Result<Overview, OperationError> {
-        let overview = self.ask(Some(service.clone())).ok_or_else(no_answer)?;
+        let overview = self.ask(Some(service.clone()), FOLD_MAX);
+        let overview = overview.unwrap_or_else(|| Overview::clone(&self.copied()));
         overview.narrowed_to(service).ok_or_else(|| {
             let known: Vec<&str> = overview.services.iter().map(|known| &*known.name).collect();
             OperationError::NotFound(orders::missing("service", service, &known))
@@ -197,7 +224,7 @@ impl Operations for Operator {
         order: &OperatorCommand,
         force: Option<Force>,
     ) -> Result<OrderPlan, OperationError> {
-        let state = self.known().ok_or_else(no_answer)?;
+        let state = self.known(FOLD_MAX).ok_or_else(no_answer)?;
         let world = state.world();
         let at = self.clock.now().max(world.at);
         let wall = at.plus_ms(world.wall_offset_ms);
@@ -216,7 +243,7 @@ impl Operations for Operator {
             mut ordered,
             last_seq,
         } = self.obeyed(order, force)?;
-        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.copy().shown = None;
         match self.wait_durable(last_seq) {
             Ok(()) => ordered.durable = true,
             Err(why) => ordered.not_durable = Some(why),
@@ -233,7 +260,7 @@ impl Operations for Operator {
         };
         let sent = self.orders.send(order);
         let report = sent.ok().and_then(|()| replied.recv().ok());
-        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.copy().shown = None;
         report.unwrap_or_else(|| self.nothing_loads())
     }
 
@@ -255,7 +282,7 @@ impl Operations for Operator {
         let last = Timestamp(self.looked_up_at.load(Ordering::Relaxed));
         let silent_ms = self.clock.now().since_ms(last);
         // A fold that takes a question after all was only busy.
-        let is_dead = || without_holding_up_others(|| self.ask(None)).is_none();
+        let is_dead = || without_holding_up_others(|| self.known(FOLD_MAX)).is_none();
         if silent_ms > DEAD_AFTER_MS && is_dead() {
             return Err(format!("the fold did not look up for {silent_ms} ms"));
         }
@@ -277,4 +304,82 @@ fn no_answer() -> OperationError {
 /// whatever else such a thread would do goes on elsewhere meanwhile.
 fn without_holding_up_others<T>(wait: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{self, Settings};
+    use std::{
+        sync::mpsc::{Receiver, sync_channel},
+        thread,
+    };
+
+    fn operator() -> (Operator, Receiver<Message>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = journal::open(folder.path(), Settings::default()).unwrap();
+        let (_, journal) = opened.start(Box::new(|_| ())).unwrap();
+        let (fold, inbox) = sync_channel(64);
+        let clock = Clock::start(None, 0);
+        let operator = Operator {
+            fold,
+            orders: sync_channel(1).0,
+            publisher: Publisher::new(),
+            tally: Arc::default(),
+            looked_up_at: Arc::default(),
+            journal,
+            shown: Arc::default(),
+            dns: Vec::new(),
+            http: None,
+            started_at: clock.now(),
+            clock,
+            path: PathBuf::new(),
+            copy: Mutex::default(),
+        };
+        (operator, inbox, folder)
+    }
+
+    /// Answers one question as a fold does.
+    fn answer(inbox: Receiver<Message>) -> Receiver<Message> {
+        match inbox.recv().unwrap() {
+            Message::Known { reply } => reply.send(State::default()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+        inbox
+    }
+
+    #[test]
+    fn a_busy_fold_keeps_nobody_from_what_was_known() {
+        let (operator, inbox, _folder) = operator();
+        let fold = thread::spawn(|| answer(inbox));
+        assert_eq!(operator.copied().advisories, Vec::<String>::new());
+        let inbox = fold.join().unwrap();
+        let part = operator.copied().daemon.clone();
+        assert!(part.is_some());
+
+        // An order or a reload asks for a newer one, and then the fold is busy.
+        operator.copy().shown = None;
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let old = operator.copied();
+                    assert!(old.advisories[0].starts_with("the fold is busy or dead"));
+                    assert_eq!(old.daemon, part, "what was known is still shown");
+                });
+            }
+        });
+        assert!(
+            began.elapsed() < FOLD_MAX * 2,
+            "they do not wait one after the other: {:?}",
+            began.elapsed()
+        );
+        while inbox.try_recv().is_ok() {}
+
+        operator.copy().shown = None;
+        let fold = thread::spawn(|| answer(inbox));
+        let new = operator.copied();
+        assert_eq!(new.advisories, Vec::<String>::new(), "no longer said");
+        drop(fold.join().unwrap());
+    }
 }

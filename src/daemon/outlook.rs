@@ -12,24 +12,33 @@ use crate::{
     model::{ServiceName, duration::format_ms},
     policy::Library,
 };
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// How far ahead an outlook looks ...
 const HORIZON_MS: i64 = 3_600_000;
 /// ... in at most this many rounds of probes.
 const HORIZON_ROUNDS: i64 = 3_000;
 
+/// How long one run ahead may take: whoever asks wants to know how things are, and soon.
+const LOOKS_FOR: Duration = Duration::from_secs(1);
+
 /// What would change a service's answer next; nothing for a service that does not exist.
 pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
     let world = state.world();
     let library = library_of(state, std::slice::from_ref(service));
     let horizon_ms = horizon_ms(state, service);
-    let outlook = rehearsal::outlook(state, service, &library, horizon_ms);
+    let began = Instant::now();
+    let goes_on = |run| began.elapsed() < LOOKS_FOR * run;
+    let outlook = rehearsal::outlook(state, service, &library, horizon_ms, &goes_on);
+    let looked = format_ms(outlook.looked_ms);
     let sentence = |condition: &str, change: Option<Change>| match change {
-        None => format!(
-            "{condition}: nothing changes within {}",
-            format_ms(horizon_ms)
-        ),
+        None if outlook.looked_ms == 0 => {
+            format!("{condition}: not known, this machine is too busy to look ahead")
+        }
+        None => format!("{condition}: nothing changes within {looked}"),
         Some(change) => format!(
             "{condition}: {} in {}, \"{}\" (line {})",
             names(&change.serve),

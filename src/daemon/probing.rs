@@ -3,7 +3,10 @@
 //! Probes are many and short. On one thread, what ends together is handed on together: the fold
 //! is woken once for all of it, and no probe wakes another thread.
 
-use super::{fold::Message, tally::Tally};
+use super::{
+    fold::{Found, Message},
+    tally::Tally,
+};
 use crate::{
     failover::{Input, input::WitnessResult},
     model::VantageName,
@@ -24,6 +27,8 @@ use tokio::sync::mpsc;
 const FINDINGS: usize = 256;
 /// Where the inbox is full, the next attempt to put findings in.
 const INBOX_PAUSE: Duration = Duration::from_millis(5);
+/// How long the end waits for programs to die: one that waits for a disk may never.
+const LAST_HUNT: Duration = Duration::from_secs(2);
 
 /// Starts a prober without a plan, on a thread of its own that ends when the prober is dropped.
 pub(super) fn start(
@@ -41,7 +46,10 @@ pub(super) fn start(
     };
     let thread = thread::Builder::new()
         .name("sidestep-probe".into())
-        .spawn(move || runtime.block_on(forward(found, fold, vantage, tally)))?;
+        .spawn(move || {
+            runtime.block_on(forward(found, fold, vantage, tally));
+            runtime.shutdown_timeout(LAST_HUNT);
+        })?;
     Ok((prober, thread))
 }
 
@@ -60,8 +68,8 @@ async fn forward(
                 tally.fired(observed.lag);
             }
         }
-        let inputs = batch.drain(..).map(|finding| input(finding, &vantage));
-        let mut message = Message::Found(inputs.collect());
+        let found = batch.drain(..).map(|finding| of(finding, &vantage));
+        let mut message = Message::Found(found.collect());
         loop {
             match fold.try_send(message) {
                 Ok(()) => break,
@@ -75,14 +83,20 @@ async fn forward(
     }
 }
 
-fn input(finding: Finding, vantage: &VantageName) -> Input {
+fn of(finding: Finding, vantage: &VantageName) -> Found {
     match finding {
-        Finding::Probe(observed) => Input::Probe(observed.observation),
-        Finding::Witness(asked) => Input::Witness(WitnessResult {
-            vantage: vantage.clone(),
-            witness: asked.witness,
-            ok: asked.ok,
-            error: asked.error,
-        }),
+        Finding::Probe(observed) => Found {
+            input: Input::Probe(observed.observation),
+            series: Some(observed.series),
+        },
+        Finding::Witness(asked) => Found {
+            input: Input::Witness(WitnessResult {
+                vantage: vantage.clone(),
+                witness: asked.witness,
+                ok: asked.ok,
+                error: asked.error,
+            }),
+            series: None,
+        },
     }
 }

@@ -136,18 +136,19 @@ impl Sources {
     /// will see it come.
     pub fn folders(&self, configs: &[&Config]) -> BTreeSet<PathBuf> {
         let paths = Paths::of(&self.path);
-        let mut files = vec![self.path.clone()];
+        // Most services share their policy.
+        let mut files = BTreeSet::from([self.path.clone()]);
         files.extend(self.beside.keys().cloned());
         let mut folders = BTreeSet::new();
         for config in configs {
             folders.insert(there(&paths.policies(config)));
             for service in config.services.values() {
-                files.push(paths.policy(config, &service.policy));
-                files.push(paths.policy_test(config, &service.policy));
+                files.insert(paths.policy(config, &service.policy));
+                files.insert(paths.policy_test(config, &service.policy));
             }
             for zone in &config.zones {
                 if let ZoneSource::File(file) = &zone.source {
-                    files.push(paths.resolve(file));
+                    files.insert(paths.resolve(file));
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::{
         By, Event, Policy, PolicyFault, Proposal, ServiceView, What,
         overview::{Distribution, Metrics, ProbeCount},
     },
-    model::{MonitorName, Observation, PolicyVersion, ServiceName, TargetName, Timestamp},
+    model::{Config, MonitorName, Observation, PolicyVersion, ServiceName, TargetName, Timestamp},
 };
 use std::{
     cell::Cell,
@@ -78,6 +78,22 @@ struct Counts {
     reloaded_at: Option<Timestamp>,
 }
 
+impl Counts {
+    /// Lets go of services and monitors that no configuration names any more: what is kept is
+    /// bounded by what is configured, however many reloads there were.
+    fn forget_what_is_gone(&mut self, config: &Config) {
+        let has = |service: &ServiceName| config.services.contains_key(service);
+        self.decisions.retain(|(service, _), _| has(service));
+        self.switches.retain(|service, _| has(service));
+        self.faults.retain(|service, _| has(service));
+        self.serving.retain(|service, _| has(service));
+        let has = |monitor: &MonitorName| config.monitors.contains_key(monitor);
+        self.probes.retain(|(monitor, _), _| has(monitor));
+        self.probe_durations.retain(|monitor, _| has(monitor));
+        self.probes_late.retain(|monitor, _| has(monitor));
+    }
+}
+
 impl Tally {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Counters are whole after every line: a panic elsewhere spoils none.
@@ -138,7 +154,11 @@ impl Tally {
                     .entry(fault.service.clone())
                     .or_default() += 1;
             }
-            What::Config(_) => self.counts().reloaded_at = Some(event.at),
+            What::Config(in_force) => {
+                let mut counts = self.counts();
+                counts.reloaded_at = Some(event.at);
+                counts.forget_what_is_gone(&in_force.config);
+            }
             _ => {}
         }
     }
@@ -188,4 +208,62 @@ impl Tally {
 
 fn us(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failover::{Input, Reload, State, step};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_a_reload_removed_is_counted_no_longer() {
+        let tally = Tally::default();
+        let config = |name: &str| -> Arc<Config> {
+            serde_json::from_value(json!({
+                "server": {"name": "ns1", "dns": ["127.0.0.1:5300"], "http": null,
+                    "data": "data", "policies": "policies"},
+                "targets": {"one": {"name": "one", "addresses": ["192.0.2.1"]}},
+                "monitors": {name: {"name": name, "kind": "tcp", "port": 80,
+                    "interval_ms": 5_000, "timeout_ms": 2_000}},
+                "services": {name: {"name": name, "names": [format!("{name}.example.com")],
+                    "targets": ["one"], "monitors": [name]}},
+            }))
+            .unwrap()
+        };
+        let mut state = State::default();
+        for round in 0..100 {
+            let name = format!("s{round}");
+            let reload = Input::Reload(Reload {
+                by: "watch".to_owned(),
+                config: config(&name),
+                policies: Vec::new(),
+                zones: Vec::new(),
+            });
+            let library = crate::policy::Library::new();
+            for event in step(&mut state, Timestamp(1_763_800_000_000), reload, &library) {
+                tally.event(&event);
+            }
+            tally.probed(&Observation {
+                target: "one".into(),
+                monitor: name.as_str().into(),
+                address: None,
+                vantage: "ns1".into(),
+                ok: true,
+                rtt_us: Some(1_000),
+                error: None,
+                late: true,
+                local: None,
+                cert_days: None,
+                value: None,
+            });
+        }
+        let kept = tally.metrics();
+        let services: Vec<&str> = kept.decisions.keys().map(|(name, _)| &**name).collect();
+        assert!(!services.is_empty() && services.iter().all(|name| *name == "s99"));
+        assert_eq!(kept.policy_errors.len(), 1, "no policy: it faults");
+        assert_eq!((kept.probes.len(), kept.probe_durations.len()), (1, 1));
+        assert_eq!(kept.probes_late.len(), 1);
+    }
 }

@@ -52,7 +52,7 @@ pub fn answers(state: &State) -> AnswerTable {
     AnswerTable {
         seq: world.seq,
         services: services.collect(),
-        serials: world.serials.clone(),
+        serials: world.serials_in_force(),
     }
 }
 

@@ -13,14 +13,16 @@ use std::{fmt, sync::Arc};
 
 /// What control needs done.
 pub trait Operations: Send + Sync + 'static {
-    /// What operators are shown. Cheap and does not block: a copy that may be up to 1 s old.
+    /// What operators are shown: a copy that may be up to 1 s old, older where the fold is busy,
+    /// which an advisory says. Cheap; blocks for 1 s at most.
     fn overview(&self) -> Arc<Overview>;
 
     /// The same of one service, of this moment, with [`super::overview::DaemonPart::next`]
-    /// filled in. May block until the daemon's own deadline, at most 5 s.
+    /// filled in; where the fold does not answer in time as [`Operations::overview`]. May block
+    /// until the daemon's own deadline, at most 10 s.
     ///
     /// # Errors
-    /// No such service, or the fold did not answer in time.
+    /// No such service.
     fn overview_of(&self, service: &ServiceName) -> Result<Overview, OperationError>;
 
     /// Loads every file again and puts in force what is good. `by` is who asked. With

@@ -330,5 +330,6 @@ fn serials(world: &mut World, new: &ConfigInForce, before: &answers::ByName) {
     world
         .zone_hashes
         .retain(|apex, _| serials.contains_key(apex));
-    world.serials = serials;
+    // A zone that comes again goes on where it ended, whatever its file says.
+    world.serials.extend(serials);
 }

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::model::{
     Config, DnsName, Observation, Param, PolicyName, PolicyText, ServiceName, TargetName,
-    Timestamp, config::WitnessAddress, time::DAY_MS,
+    Timestamp, ZoneConfig, config::WitnessAddress, time::DAY_MS,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A remembered int is taken for an instant where it lies at most this far ahead.
 const INSTANT_AHEAD_MS: i64 = 366 * DAY_MS;
@@ -67,7 +67,7 @@ pub struct World {
     pub freeze: Option<Freeze>,
     /// Wall time at which the next override, drain or freeze ends.
     pub ends_at: Option<Timestamp>,
-    /// SOA serials by apex.
+    /// SOA serials by apex, also of zones that were removed: they never go back.
     pub serials: BTreeMap<DnsName, u32>,
     /// Hash of each zone's static records, by apex.
     pub zone_hashes: BTreeMap<DnsName, String>,
@@ -152,13 +152,9 @@ impl State {
                 world.policies.insert(text.name.clone(), text.clone());
             }
             What::Config(config) => {
-                let names = world.services.iter().map(|service| service.name.clone());
-                let latest = mem::take(&mut self.latest);
-                let mut known: BTreeMap<_, _> = names.zip(latest).collect();
                 world.reconfigure(config);
-                let services = world.services.iter();
-                let latest = services.map(|service| known.remove(&service.name).flatten());
-                self.latest = latest.collect();
+                // Services may have other indexes now, and all of them are evaluated next.
+                self.latest.clear();
             }
             What::Operator(command) => world.obey(command),
             What::Freshness(report) => {
@@ -316,6 +312,16 @@ impl World {
             .chain([service.idle_until()])
             .min()
             .unwrap_or(service.last_input_at)
+    }
+
+    /// SOA serials of the zones in force.
+    pub(super) fn serials_in_force(&self) -> BTreeMap<DnsName, u32> {
+        let zones = self.config.zones.iter();
+        let serial = |zone: &ZoneConfig| {
+            let serial = self.serials.get(&zone.name)?;
+            Some((zone.name.clone(), *serial))
+        };
+        zones.filter_map(serial).collect()
     }
 
     fn tick(&mut self) {

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -39,41 +38,62 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Makes the folder where it is missing (mode 0700) and takes its lock, which goes with the file.
-pub(super) fn take(folder: &Path) -> Result<File, OpenError> {
-    let refused = |what: &str, error: &std::io::Error| {
-        let folder = folder.display();
-        OpenError::Folder(format!(
-            "the data folder {folder} {what}: {error}; make it writable for this user, or set 'data' to another folder"
-        ))
-    };
+/// What keeps other daemons off a folder as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _held: Vec<File>,
+    /// Why nothing does, in words.
+    pub(super) alarm: Option<String>,
+}
+
+/// Makes the folder where it is missing (mode 0700) and locks it: the folder itself and the file
+/// `lock` in it, each where that is possible. A disk that is full or read-only still takes one of
+/// them, and one that takes neither keeps no daemon from starting.
+pub(super) fn take(folder: &Path) -> Result<Lock, OpenError> {
     if !folder.is_dir() {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| refused("cannot be made", &error))?;
+        made.map_err(|error| {
+            let folder = folder.display();
+            OpenError::Folder(format!(
+                "the data folder {folder} cannot be made: {error}; make it writable for this user, or set 'data' to another folder"
+            ))
+        })?;
     }
     let path = folder.join("lock");
-    let mut file = OpenOptions::new()
+    let written = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(&path)
-        .map_err(|error| refused("cannot be written", &error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let pid = fs::read_to_string(&path).ok();
-            return Err(OpenError::Locked {
-                folder: folder.to_owned(),
-                pid: pid.and_then(|text| text.trim().parse().ok()),
-            });
+        .open(&path);
+    let (mut held, mut why) = (Vec::new(), None);
+    for file in [written.or_else(|_| File::open(&path)), File::open(folder)] {
+        match file.map_err(TryLockError::Error).and_then(|file| {
+            file.try_lock()?;
+            Ok(file)
+        }) {
+            Ok(file) => held.push(file),
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&path).ok();
+                return Err(OpenError::Locked {
+                    folder: folder.to_owned(),
+                    pid: pid.and_then(|text| text.trim().parse().ok()),
+                });
+            }
+            Err(TryLockError::Error(error)) => why = Some(error),
         }
-        Err(TryLockError::Error(error)) => return Err(refused("cannot be locked", &error)),
     }
     // Only for the message above: without it the lock holds all the same.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    let _ = fs::write(&path, format!("{}\n", std::process::id()));
+    let unlocked = why.filter(|_| held.is_empty()).map(|error| {
+        format!(
+            "the data folder {} cannot be locked: {error}; nothing keeps another sidestep off it until it is mended",
+            folder.display()
+        )
+    });
+    Ok(Lock {
+        _held: held,
+        alarm: unlocked,
+    })
 }

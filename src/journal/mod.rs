@@ -20,7 +20,7 @@ mod tend;
 mod writer;
 
 pub use lock::OpenError;
-pub use read::{ReadError, read, state_before};
+pub use read::{ReadError, read, state_before, state_covering};
 
 use crate::{
     failover::{Event, State, overview::JournalPart},
@@ -28,11 +28,12 @@ use crate::{
 };
 use backlog::Lost;
 use fault::{Attempt, Trouble};
+use lock::Lock;
 use recover::Found;
+use rusqlite::Connection;
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     thread,
@@ -112,7 +113,7 @@ pub struct Opened {
     pub recovered: Recovered,
     folder: PathBuf,
     settings: Settings,
-    lock: File,
+    lock: Lock,
     store: Option<Store>,
     /// What the file begins with, where it is a new one in the place of another.
     aside: Option<PathBuf>,
@@ -131,33 +132,22 @@ pub fn exists(folder: &Path) -> bool {
 
 /// Opens `folder/journal.sqlite` where there is one, takes the folder's lock, folds what is there.
 /// Never fails because of what is in the journal: what cannot be read is set aside under another
-/// name, saved as far as it can be, and named in [`Recovered::alarms`].
+/// name, saved as far as it can be, and named in [`Recovered::alarms`]. Where the disk takes no
+/// write it stays where it is. Fails where another daemon has the folder, or there is none and
+/// none can be made.
 pub fn open(folder: &Path, settings: Settings) -> Result<Opened, OpenError> {
     let lock = lock::take(folder)?;
     let path = folder.join(schema::FILE);
-    let (found, store, aside) = match read_all(&path) {
+    let (mut found, store, aside) = match read_all(&path) {
         Ok(read) => (read.0, read.1, None),
-        Err(trouble) => {
-            let why = match trouble {
-                Trouble::Damaged(why) => why,
-                Trouble::Busy => {
-                    return Err(OpenError::Folder(format!(
-                        "{} is held by another program: end the sqlite3 or backup that has it open",
-                        path.display()
-                    )));
-                }
-                other => other.to_string(),
-            };
-            let aside = salvage::set_aside(folder).map_err(|error| {
-                OpenError::Folder(format!(
-                    "{} cannot be read ({why}) and cannot be set aside: {error}; make {} writable for this user",
-                    path.display(),
-                    folder.display()
-                ))
-            })?;
-            (salvage::salvage(&aside, &why), None, Some(aside))
-        }
+        // Whoever holds it may be in the middle of something: it stays where it is.
+        Err(Trouble::Busy) => (salvage::in_place(&path, &Trouble::Busy), None, None),
+        Err(trouble) => match salvage::set_aside(folder) {
+            Ok(aside) => (salvage::salvage(&aside, &trouble), None, Some(aside)),
+            Err(_) => (salvage::in_place(&path, &trouble), None, None),
+        },
     };
+    found.alarms.extend(lock.alarm.clone());
     Ok(Opened {
         recovered: Recovered {
             state: found.state,
@@ -199,25 +189,36 @@ fn read_all(path: &Path) -> Attempt<(Found, Option<Store>)> {
             Err(damaged @ Trouble::Damaged(_)) => return Err(damaged),
             // A full disk has no room for the index of the WAL: the state is read all the same.
             Err(refused) => {
-                let alone = read_with(
-                    || {
-                        let connection = schema::open_alone(path)?;
-                        match schema::stranger(&connection)? {
-                            None => Ok(connection),
-                            Some(why) => Err(Trouble::Damaged(why)),
-                        }
-                    },
-                    |connection| connection,
-                );
-                return alone.map(|(found, _)| (found, None)).map_err(|_| refused);
+                let alone = read_with(|| ours(schema::open_alone(path)?), |connection| connection);
+                let found = match alone {
+                    Ok((found, _)) => Ok(found),
+                    Err(_) if has_wal(path) => return Err(refused),
+                    // Read-only, and closed in order: there is no WAL, and none can be made.
+                    Err(_) => read_with(|| ours(schema::open_as_it_is(path)?), |it| it)
+                        .map(|(found, _)| found),
+                };
+                return found.map(|found| (found, None)).map_err(|_| refused);
             }
         }
     }
 }
 
+fn has_wal(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+}
+
+fn ours(connection: Connection) -> Attempt<Connection> {
+    match schema::stranger(&connection)? {
+        None => Ok(connection),
+        Some(why) => Err(Trouble::Damaged(why)),
+    }
+}
+
 fn read_with<T>(
     open: impl FnOnce() -> Attempt<T>,
-    connection: impl Fn(&T) -> &rusqlite::Connection,
+    connection: impl Fn(&T) -> &Connection,
 ) -> Attempt<(Found, T)> {
     let opened = open()?;
     let found = recover::recover(connection(&opened))?;
@@ -246,6 +247,7 @@ impl Opened {
             committed,
             lock: self.lock,
             tainted: false,
+            opened: false,
             retry_at: None,
             tend_at: writer::after(self.settings.tend_every),
             figures_at: Instant::now(),
@@ -358,7 +360,7 @@ impl Journal {
         let due = desk.since_snapshot >= settings.snapshot_after
             || desk.since_snapshot > 0 && desk.snapshot_at.elapsed() >= settings.snapshot_every;
         // A state that waits for a disk that refuses would only hold memory.
-        due && !desk.backlog.has_snapshot() && desk.part.degraded.is_none()
+        due && !desk.backlog.has_snapshot() && !desk.fails
     }
 
     /// The state as of the last event given to [`Journal::write`]. The writer serializes it.
@@ -396,7 +398,7 @@ impl Journal {
         }
     }
 
-    /// Whether the disk refuses.
+    /// Whether the disk refuses or is slow.
     pub fn is_degraded(&self) -> bool {
         self.owner.shared.desk().part.degraded.is_some()
     }

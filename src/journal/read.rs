@@ -1,6 +1,10 @@
 //! Reading a journal beside the daemon that writes it: for `sidestep log` and recordings.
 
-use super::{cursor::Cursor, fault::Trouble, schema, snapshot};
+use super::{
+    cursor::Cursor,
+    fault::{Attempt, Trouble},
+    schema, snapshot,
+};
 use crate::{
     failover::{Event, State},
     model::Timestamp,
@@ -94,9 +98,21 @@ impl Iterator for Events {
 
 /// The state as of the last snapshot at or before `at`; `None` where there is none that can be read.
 pub fn state_before(folder: &Path, at: Timestamp) -> Result<Option<State>, ReadError> {
+    first_sound(folder, |connection| snapshot::seqs(connection, Some(at)))
+}
+
+/// The state as of the first snapshot that covers event `seq`: what a gap left behind. `None` where
+/// there is none that can be read.
+pub fn state_covering(folder: &Path, seq: u64) -> Result<Option<State>, ReadError> {
+    first_sound(folder, |connection| snapshot::covering(connection, seq))
+}
+
+fn first_sound(
+    folder: &Path,
+    seqs: impl FnOnce(&Connection) -> Attempt<Vec<i64>>,
+) -> Result<Option<State>, ReadError> {
     let connection = open(folder)?;
-    let seqs = snapshot::seqs(&connection, Some(at)).map_err(|trouble| unread(&trouble))?;
-    for seq in seqs {
+    for seq in seqs(&connection).map_err(|trouble| unread(&trouble))? {
         match snapshot::read(&connection, seq) {
             Ok(state) => return Ok(Some(state)),
             Err(Trouble::Damaged(_)) => {}

@@ -44,21 +44,51 @@ pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Reads what can be read of a file that was set aside. `why` says what is wrong with it.
-pub(super) fn salvage(aside: &Path, why: &str) -> Found {
-    let mut found = Found::default();
-    let mut saved = String::new();
-    if let Ok(connection) = open(aside) {
-        saved = save(&connection, &mut found);
-    }
-    if saved.is_empty() {
-        saved = "nothing could be saved from it, so services start from the configuration".into();
-    }
+/// Reads what can be read of a file that was set aside for a `trouble`.
+pub(super) fn salvage(aside: &Path, trouble: &Trouble) -> Found {
+    let (mut found, saved) = saved(aside);
     found.alarms = vec![format!(
-        "the journal could not be used: {why}; it was set aside as {} and a new one was begun; {saved}",
+        "the journal could not be used: {}; it was set aside as {} and a new one was begun; {saved}",
+        why(trouble),
         aside.display()
     )];
     found
+}
+
+/// Reads what can be read of a file that cannot be set aside: the writer tries again and again.
+pub(super) fn in_place(path: &Path, trouble: &Trouble) -> Found {
+    let (mut found, saved) = saved(path);
+    found.alarms = vec![format!(
+        "the journal {} could not be used: {}; {saved}",
+        path.display(),
+        why(trouble)
+    )];
+    found
+}
+
+fn why(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Damaged(why) => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn saved(path: &Path) -> (Found, String) {
+    for open in [open, open_as_it_is] {
+        let mut found = Found::default();
+        let saved = open(path).map(|connection| save(&connection, &mut found));
+        if let Ok(saved) = saved
+            && !saved.is_empty()
+        {
+            return (found, saved);
+        }
+    }
+    let nothing = "nothing could be saved from it, so services start from the configuration";
+    (Found::default(), nothing.to_owned())
+}
+
+fn open_as_it_is(path: &Path) -> Attempt<Connection> {
+    Ok(schema::open_as_it_is(path)?)
 }
 
 fn open(aside: &Path) -> Attempt<Connection> {

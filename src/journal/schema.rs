@@ -4,7 +4,13 @@
 //! event and no state.
 
 use rusqlite::{Connection, OpenFlags};
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::Path,
+    time::Duration,
+};
 
 /// The file below the folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -131,6 +137,23 @@ fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
 fn header(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     let one = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
     Ok((one("PRAGMA application_id")?, one("PRAGMA user_version")?))
+}
+
+/// Opens an existing file as it lies there, for reading: no lock is taken and no WAL is looked at.
+pub(super) fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri + "?immutable=1", flags)
 }
 
 /// What keeps this file from being read as a journal of this version, in words.

@@ -83,6 +83,14 @@ pub(super) fn seqs(connection: &Connection, until: Option<Timestamp>) -> Attempt
     Ok(seqs.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The snapshots there are, the oldest first, of those that cover event `seq`.
+pub(super) fn covering(connection: &Connection, seq: u64) -> Attempt<Vec<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq FROM snapshot WHERE seq >= ?1 ORDER BY seq")?;
+    let seqs = statement.query_map([signed(seq)], |row| row.get(0))?;
+    Ok(seqs.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Reads one snapshot.
 pub(super) fn read(connection: &Connection, seq: i64) -> Attempt<State> {
     let mut statement =

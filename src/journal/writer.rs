@@ -7,6 +7,7 @@ use super::{
     Settings,
     backlog::{Backlog, Batch, Lost},
     fault::{Attempt, Trouble},
+    lock::Lock,
     salvage,
     schema::FILE,
     store::{Store, Texts},
@@ -17,7 +18,6 @@ use crate::{
     model::Timestamp,
 };
 use std::{
-    fs::File,
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -26,6 +26,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+/// A commit that takes longer is an alarm: decisions are published before they are on disk.
+const SLOW: Duration = Duration::from_millis(250);
 /// How long a stop waits for the disk.
 pub(super) const STOP: Duration = Duration::from_secs(5);
 /// How often the figures of [`JournalPart`] are counted anew while events come.
@@ -49,6 +51,8 @@ pub(super) struct Desk {
     pub(super) urgent: bool,
     pub(super) stop_by: Option<Instant>,
     pub(super) ended: bool,
+    /// The last attempt failed: nothing can be written, however long it waits.
+    pub(super) fails: bool,
     pub(super) last_seq: u64,
     pub(super) last_at: Timestamp,
     pub(super) since_snapshot: u64,
@@ -66,6 +70,7 @@ impl Shared {
                 urgent: false,
                 stop_by: None,
                 ended: false,
+                fails: false,
                 last_seq: 0,
                 last_at: Timestamp::default(),
                 since_snapshot: 0,
@@ -103,9 +108,11 @@ pub(super) struct Writer {
     pub(super) texts: Texts,
     pub(super) committed: Box<dyn Fn(u64) + Send>,
     /// Held as long as the writer lives.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
     /// Pages may be lost that were said to be written.
     pub(super) tainted: bool,
+    /// Whether the file was open before: only then is what is in it and not committed ours.
+    pub(super) opened: bool,
     pub(super) retry_at: Option<Instant>,
     pub(super) tend_at: Instant,
     pub(super) figures_at: Instant,
@@ -215,13 +222,14 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Batch) {
+        let began = Instant::now();
         let written = match &mut self.store {
             Some(store) => store.commit(&batch, &mut self.texts),
             None => Err(Trouble::Refused("it is not open".to_owned())),
         };
         match written {
             Ok(()) => {
-                self.durable(batch.last_seq);
+                self.durable(batch.last_seq, began.elapsed());
                 self.attempt(|writer| match &writer.store {
                     Some(store) => store.shorten_wal(),
                     None => Ok(()),
@@ -240,12 +248,20 @@ impl Writer {
         }
     }
 
-    /// Everything up to `seq` is on disk.
-    fn durable(&self, seq: u64) {
+    /// Everything up to `seq` is on disk, by a commit that took so long.
+    fn durable(&self, seq: u64, took: Duration) {
         let before = self.shared.committed.fetch_max(seq, Ordering::AcqRel);
         let mut desk = self.shared.desk();
         desk.backlog.done();
-        desk.part.degraded = None;
+        desk.fails = false;
+        let since = desk.part.degraded.take().map(|degraded| degraded.since_ms);
+        desk.part.degraded = (took > SLOW).then(|| Degraded {
+            since_ms: since.unwrap_or_else(wall),
+            why: format!(
+                "the disk is slow: the last commit took {} ms",
+                took.as_millis()
+            ),
+        });
         if !desk.backlog.is_empty() {
             // More than one transaction's worth waits, or more came meanwhile.
             desk.waits_since.get_or_insert_with(Instant::now);
@@ -284,6 +300,7 @@ impl Writer {
             None => wall(),
         };
         desk.part.degraded = Some(Degraded { since_ms, why });
+        desk.fails = true;
         drop(desk);
         self.shared.news.notify_all();
     }
@@ -332,7 +349,7 @@ impl Writer {
         let last_seq = store.last_seq()?;
         let committed = self.shared.committed.load(Ordering::Acquire);
         let mut desk = self.shared.desk();
-        if last_seq > desk.last_seq {
+        if last_seq > desk.last_seq || !self.opened && last_seq > committed {
             let what = format!("it has event {last_seq}, which this daemon did not write");
             return Err(Trouble::Damaged(what));
         }
@@ -348,6 +365,7 @@ impl Writer {
         }
         if desk.backlog.is_empty() && !desk.backlog.has_snapshot() {
             desk.part.degraded = None;
+            desk.fails = false;
         }
         desk.urgent = true;
         drop(desk);
@@ -356,7 +374,7 @@ impl Writer {
             self.shared.news.notify_all();
             (self.committed)(last_seq);
         }
-        self.tainted = false;
+        (self.tainted, self.opened) = (false, true);
         self.retry_at = None;
         self.store = Some(store);
         self.figures()

@@ -27,6 +27,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
+    task::{spawn_blocking, yield_now},
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -379,9 +380,12 @@ impl<'o> Talk<'o> {
                     continue;
                 }
             };
-            if let Some(answer) = self.take(&buffer[..length]) {
+            let read = answer(&buffer[..length], self.id, &self.order.question);
+            if let Some(answer) = self.take(read) {
                 return Ok(answer);
             }
+            // Whoever sends much that is none must not hold up other probes.
+            yield_now().await;
         }
     }
 
@@ -398,15 +402,17 @@ impl<'o> Talk<'o> {
             let length = stream.read_u16().await?;
             let mut octets = vec![0; usize::from(length)];
             stream.read_exact(&mut octets).await?;
-            if let Some(answer) = self.take(&octets) {
+            let (id, question) = (self.id, self.order.question.clone());
+            // 64 KiB of names that point to names take a second to read: others probe meanwhile.
+            let read = spawn_blocking(move || answer(&octets, id, &question)).await;
+            if let Some(answer) = self.take(read.map_err(io::Error::other)?) {
                 return Ok(answer);
             }
         }
     }
 
-    /// The answer that these octets are, if they are one.
-    fn take(&mut self, octets: &[u8]) -> Option<Answer> {
-        let answer = answer(octets, self.id, &self.order.question);
+    /// Notes what came.
+    fn take(&mut self, answer: Option<Answer>) -> Option<Answer> {
         match answer {
             Some(_) => self.first_byte_us = Some(self.clock.us()),
             None => self.strays = self.strays.saturating_add(1),
@@ -590,7 +596,7 @@ mod tests {
             octets[3] = flags[1];
             octets.truncate(if whole { octets.len() - 11 } else { HEADER });
             octets.extend(rest);
-            if let Some(answer) = talk.take(&octets) {
+            if let Some(answer) = answer(&octets, talk.id, &order.question) {
                 prop_assert!(!answer.words().is_empty());
             }
         }

@@ -13,7 +13,7 @@ use rustix::process::{
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
-    io,
+    io, mem,
     process::Stdio,
     sync::{
         Arc, LazyLock,
@@ -22,6 +22,7 @@ use std::{
 };
 use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
+    runtime::Handle,
     signal::unix::{self, SignalKind},
     sync::Semaphore,
     task::spawn_blocking,
@@ -144,8 +145,21 @@ impl Drop for Group {
     fn drop(&mut self) {
         if !self.is_over {
             self.kill();
-            hunt(&self.mark, false);
+            let hunt = Hunt(mem::take(&mut self.mark));
+            // A reload may drop many at once, and the table of processes may be long.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn_blocking(move || drop(hunt));
+            }
         }
+    }
+}
+
+/// Hunts when it is dropped: also where a runtime that ends takes no more work.
+struct Hunt(String);
+
+impl Drop for Hunt {
+    fn drop(&mut self) {
+        hunt(&self.0, false);
     }
 }
 

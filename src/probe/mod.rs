@@ -160,12 +160,13 @@ impl Order {
     /// One attempt at `address` of `target`; over at `deadline`.
     async fn probe(&self, target: &TargetName, address: SocketAddr, deadline: Instant) -> Probed {
         match self {
-            Self::Icmp(order) => icmp::probe(order, address.ip(), deadline).await,
-            Self::Exec(order) => exec::probe(order, target, address.ip(), deadline).await,
             Self::Tcp(order) => tcp::probe(order, address, deadline).await,
-            Self::Http(order) => http::probe(order, address, deadline).await,
-            Self::Tls(order) => tls::probe(order, address, deadline).await,
-            Self::Dns(order) => dns::probe(order, address, deadline).await,
+            // Some kB, which the future of a TCP probe need not carry.
+            Self::Icmp(order) => Box::pin(icmp::probe(order, address.ip(), deadline)).await,
+            Self::Exec(order) => Box::pin(exec::probe(order, target, address.ip(), deadline)).await,
+            Self::Http(order) => Box::pin(http::probe(order, address, deadline)).await,
+            Self::Tls(order) => Box::pin(tls::probe(order, address, deadline)).await,
+            Self::Dns(order) => Box::pin(dns::probe(order, address, deadline)).await,
         }
     }
 }

@@ -38,6 +38,21 @@ impl Series {
     pub(super) fn key(&self) -> (TargetName, MonitorName, ProbeAddress) {
         (self.target.clone(), self.monitor.name.clone(), self.at)
     }
+
+    /// Whether `config` asks for this very series, so that what it found counts there.
+    pub fn is_asked_for_by(&self, config: &Config) -> bool {
+        let Some(target) = config.targets.get(&self.target) else {
+            return false;
+        };
+        let Some(monitor) = config.monitors.get(&self.monitor.name) else {
+            return false;
+        };
+        let is_same = match target.monitor.get(&monitor.name) {
+            Some(patch) => monitor.patched(Some(patch)) == *self.monitor,
+            None => *monitor == *self.monitor,
+        };
+        is_same && self.vantage == config.server.name && target.probed_at().contains(&self.at)
+    }
 }
 
 impl Plan {

@@ -124,7 +124,8 @@ fn shortage(error: &io::Error) -> Option<&'static str> {
     errno(error).and_then(shortage_of).or(match error.kind() {
         ErrorKind::OutOfMemory => Some("out of memory for sockets"),
         ErrorKind::PermissionDenied => Some("not permitted to connect (local firewall or policy)"),
-        ErrorKind::AddrNotAvailable => {
+        // The second where all ports for UDP are taken.
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => {
             Some("no local address or port left (net.ipv4.ip_local_port_range)")
         }
         ErrorKind::NetworkDown => Some("the local network interface is down"),
@@ -209,6 +210,7 @@ mod tests {
             (Errno::ACCESS, None),
             (Errno::PERM, None),
             (Errno::ADDRNOTAVAIL, None),
+            (Errno::ADDRINUSE, None),
             (Errno::AFNOSUPPORT, None),
             (Errno::NETDOWN, None),
         ];

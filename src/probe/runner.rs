@@ -30,9 +30,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Probes that are due within so many µs start together: one timer and one look at the sockets
-/// serve them all. Nothing beside the 100 ms that count as late, or the time of a round trip.
-const PACE_US: u64 = 10_000;
+/// Probes that are due within a hundredth of the shortest interval, and at most within so many
+/// ms, start together: one timer and one look at the sockets serve them all. The price is in the
+/// round-trip times: one may hold the start of the others, some tens of µs each.
+const LONGEST_PACE_MS: i64 = 20;
 
 /// What the prober found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub enum Finding {
 pub struct Observed {
     /// The fact.
     pub observation: Observation,
+    /// What was probed, and how.
+    pub series: Arc<Series>,
     /// When the outcome was known.
     pub at: Instant,
     /// How long after it was due the probe fired.
@@ -158,7 +161,7 @@ impl Ready {
 
 /// A series in force.
 struct Running {
-    series: Series,
+    series: Arc<Series>,
     place: Arc<Place>,
     order: SharedOrder,
     flight: Option<AbortHandle>,
@@ -176,6 +179,8 @@ struct Landed {
 struct Runner {
     began: Instant,
     schedule: Schedule,
+    /// What is due within so many µs starts together.
+    pace_us: u64,
     /// Before this instant nothing starts, µs since `began`.
     paced_until_us: u64,
     running: BTreeMap<SeriesId, Running>,
@@ -195,6 +200,7 @@ impl Runner {
         Self {
             began: Instant::now(),
             schedule: Schedule::new(settings.seed),
+            pace_us: 0,
             paced_until_us: 0,
             running: BTreeMap::new(),
             next_id: 0,
@@ -276,7 +282,7 @@ impl Runner {
         for (series, order) in plan.series.iter().zip(orders) {
             let old = before.get(&series.key()).copied();
             let old = old.and_then(|id| Some((id, self.running.get_mut(&id)?)));
-            match old.filter(|(_, running)| running.series == *series) {
+            match old.filter(|(_, running)| *running.series == *series) {
                 Some((id, running)) => {
                     running.order = order;
                     kept.insert(id);
@@ -291,6 +297,8 @@ impl Runner {
             self.end(id);
         }
         self.tell_doubt();
+        let shortest_ms = plan.shortest_interval_ms().unwrap_or(0);
+        self.pace_us = shortest_ms.clamp(0, LONGEST_PACE_MS * 100).unsigned_abs() * 10;
         let witnesses = witness::Orders::of(&plan);
         self.witnesses.send_if_modified(|orders| {
             let changed = *orders != witnesses;
@@ -315,7 +323,7 @@ impl Runner {
         };
         self.schedule.insert(id, rhythm, now_us);
         let running = Running {
-            series,
+            series: Arc::new(series),
             place: Arc::new(place),
             order,
             flight: None,
@@ -344,7 +352,7 @@ impl Runner {
             return;
         }
         while let Some(Fired { id, due_us }) = self.schedule.fire(now_us) {
-            self.paced_until_us = now_us + PACE_US;
+            self.paced_until_us = now_us + self.pace_us;
             let due = self.instant(due_us);
             let running = self.running.get_mut(&id).expect("what is due is running");
             let timeout = patience(&running.series.monitor);
@@ -415,6 +423,7 @@ impl Runner {
             let observation = outcome.observation(&running.place, late);
             room.send(Finding::Probe(Observed {
                 observation,
+                series: running.series.clone(),
                 at,
                 lag,
             }));

@@ -20,7 +20,8 @@ cleanup() {
 SAID=$(mktemp)
 trap cleanup EXIT
 die() { echo "FAILED: $*" >&2; tail -n 20 "$SAID" >&2; exit 1; }
-mount -t tmpfs -o size=600k none "$DIR"
+mount -t tmpfs -o size=64m none "$DIR"
+head -c $(( (64 * 1024 - 600) * 1024 )) /dev/zero >"$DIR/filler" # leaves 600 KiB
 export SIDESTEP_JOURNAL_FOLDER=$DIR/data SIDESTEP_JOURNAL_STEPS=4000 SIDESTEP_JOURNAL_BACKLOG=100
 
 "$SUITE" --exact journal::workload::run --ignored --nocapture >"$SAID" 2>&1 &
@@ -33,7 +34,7 @@ done
 grep -q '^degraded the disk is full' "$SAID" || die "nothing said that the disk is full"
 sleep 2 # Long enough for the backlog to be full, too.
 kill -0 "$writer" 2>/dev/null || die "the workload did not live with a full disk"
-mount -o remount,size=64m "$DIR"
+rm "$DIR/filler"
 wait "$writer" || die "the workload"
 writer=
 grep -q '^degraded no more' "$SAID" || die "still degraded with room"

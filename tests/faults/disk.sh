@@ -38,18 +38,24 @@ web primary 127.0.0.2 $WEB_PORT
 web backup 127.0.0.3 $WEB_PORT
 
 follow() { # every answer with its time, ms since the epoch
-    while [ ! -e "$DIR/enough" ]; do a=$(answer); printf '%s %s\n' "$(now_ms)" "$a"; done > "$DIR/answers.log" &
+    while [ ! -e "$DIR/enough" ]; do a=$(answer) || a=none; printf '%s %s\n' "$(now_ms)" "$a"; done > "$DIR/answers.log" &
     asker=$!
 }
-decided_ms() { # when the last decision to serve $1 was made, by the daemon's log
-    local line; line=$(grep ' decision ' "$DIR/serve.log" | grep "serve=$1 " | tail -n 1)
-    date -d "$(echo "$line" | cut -d' ' -f1)" +%s%3N
+unfollow() { # ends that, and says whether every query was answered
+    local asked answered
+    touch "$DIR/enough"; wait "$asker"; rm "$DIR/enough"
+    answered=$(grep -cE ' 127\.0\.0\.[23]$' "$DIR/answers.log"); asked=$(wc -l < "$DIR/answers.log")
+    say "$asked queries, $(( asked - answered )) unanswered"
+    [ "$asked" = "$answered" ] || die "queries were lost"
 }
-took() { # took TARGET ADDRESS: from that decision to the first answer asked for after it that had the address
-    local decided first; decided=$(decided_ms "$1")
-    first=$(awk -v at="$decided" -v wanted="$2" '$1 >= at - 200 && $2 == wanted { print $1; exit }' "$DIR/answers.log")
-    echo $(( first > decided ? first - decided : 0 ))
+took() { # took TARGET ADDRESS LINE: from the first decision for it in the daemon's log after that line to the first answer
+    local line decided first
+    line=$(tail -n "+$3" "$DIR/serve.log" | grep ' decision ' | grep -m 1 "serve=$1 ")
+    decided=$(date -d "${line%% *}" +%s%3N)
+    first=$(awk -v wanted="$2" '$2 == wanted { print $1; exit }' "$DIR/answers.log")
+    echo $(( first - decided ))
 }
+logged() { wc -l < "$DIR/serve.log"; }
 committed() { status --json | grep -oE '"committed": ?[0-9]+' | grep -oE '[0-9]+'; }
 wait_until() { # wait_until SECONDS COMMAND…
     local end=$(( $(now_ms) + $1 * 1000 )); shift
@@ -74,9 +80,10 @@ say "the disk is full"
 dd if=/dev/zero of="$DIR/data/ballast" bs=4k 2>/dev/null || true
 wait_until 20 is_degraded
 follow
+from=$(logged)
 stop primary
 wait_answer 127.0.0.3 5000 >/dev/null
-ms=$(took backup 127.0.0.3)
+ms=$(took backup 127.0.0.3 "$from")
 say "failover with the disk full: the answer changed $ms ms after the decision (limit $LIMIT_MS ms)"
 [ "$ms" -le $LIMIT_MS ] || die "too late"
 is_degraded || die "no alarm stands"
@@ -84,13 +91,13 @@ status www | grep -iE 'disk|journal' || die "status says nothing of the disk"
 rm "$DIR/data/ballast"
 wait_until 20 is_well
 say "the disk is back: $(whole)"
+unfollow
 kill_9
 web primary 127.0.0.2 $WEB_PORT
 serve
 [ "$(first_answer)" = 127.0.0.3 ] || die "the decision of the full disk is lost"
 say "kill -9 afterwards: the first answer is the backup"
 wait_answer 127.0.0.2 15000 >/dev/null
-touch "$DIR/enough"; wait "$asker"; rm "$DIR/enough"
 kill "$(cat "$DIR/serve.pid")"; wait "$(cat "$DIR/serve.pid")" || die "serve did not stop cleanly"
 
 say "every sync takes a second"
@@ -100,17 +107,16 @@ wait_answer 127.0.0.2 20000 >/dev/null
 wait_status 'primary.*(up|UP)'
 wait_status 'backup.*(up|UP)'
 follow
+from=$(logged)
 stop primary
 wait_answer 127.0.0.3 5000 >/dev/null
-ms=$(took backup 127.0.0.3)
+ms=$(took backup 127.0.0.3 "$from")
 say "failover with a slow disk: the answer changed $ms ms after the decision (limit $LIMIT_MS ms)"
 [ "$ms" -le $LIMIT_MS ] || die "too late"
-touch "$DIR/enough"; wait "$asker"
+wait_status 'the disk is slow'
+unfollow
 pkill -TERM -P "$(cat "$DIR/serve.pid")"; wait "$(cat "$DIR/serve.pid")" || true
 say "stopped: $(whole)"
 if grep -q panicked "$DIR/serve.log"; then die "a panic"; fi
-answered=$(grep -cE ' 127\.0\.0\.[23]$' "$DIR/answers.log"); asked=$(wc -l < "$DIR/answers.log")
-say "$asked queries of the slow disk, $(( asked - answered )) unanswered"
-[ "$asked" = "$answered" ] || die "queries were lost"
 rm "$DIR/serve.pid"
 say "ok"

@@ -73,6 +73,19 @@ impl Log {
         }
     }
 
+    /// Goes on from `state`, where events before it are missing.
+    pub fn resume(&mut self, state: State) {
+        let known = Self::new(state, self.only.take());
+        let isolated_since = known
+            .isolated_since
+            .map(|now| self.isolated_since.unwrap_or(now));
+        *self = Self {
+            isolated_since,
+            short: std::mem::take(&mut self.short),
+            ..known
+        };
+    }
+
     /// What is known after the last event.
     pub fn state(&self) -> &State {
         &self.state

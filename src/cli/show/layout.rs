@@ -112,10 +112,15 @@ pub(super) fn wrapped(mark: &str, paint: Paint, text: &str, look: Look) -> Strin
     whole
 }
 
-/// The text without control characters: what a policy says must not drive the terminal.
+/// The text without control characters, and without those that break lines or turn the direction
+/// of what follows: what a policy says must not drive the terminal.
 pub(in crate::cli) fn clean(text: &str) -> String {
+    let drives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if drives(c) { ' ' } else { c })
         .collect()
 }
 

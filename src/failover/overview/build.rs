@@ -46,7 +46,7 @@ pub fn overview(state: &State) -> Overview {
             .freeze
             .as_ref()
             .map(|freeze| order_of_freeze(world, freeze)),
-        serials: world.serials.clone(),
+        serials: world.serials_in_force(),
         advisories: Vec::new(),
         daemon: None,
     };

@@ -23,6 +23,9 @@ pub struct DaemonPart {
     /// Keys of `[server]` that changed on disk and wait for a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_restart: Vec<String>,
+    /// Why commands find no control socket; `None` where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_control: Option<String>,
     /// Where it listens.
     #[serde(default)]
     pub listeners: Vec<Listener>,
@@ -202,6 +205,11 @@ impl DaemonPart {
         if let Some(journal) = &self.journal {
             journal.advise(&mut said);
         }
+        if let Some(why) = &self.no_control {
+            said.push(format!(
+                "no orders can be given, there is no control socket: {why}; it is tried again"
+            ));
+        }
         if !self.needs_restart.is_empty() {
             said.push(format!(
                 "{} of [server] changed on disk: the rest is in force, this needs a restart",
@@ -216,7 +224,7 @@ impl JournalPart {
     fn advise(&self, said: &mut Vec<String>) {
         if let Some(degraded) = &self.degraded {
             said.push(format!(
-                "the journal has not been written since {}: {}; {} events wait, answers go on",
+                "the journal is in trouble since {}: {}; {} events wait, answers go on",
                 degraded.since_ms, degraded.why, self.backlog
             ));
         }

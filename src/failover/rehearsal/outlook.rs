@@ -18,37 +18,53 @@ pub struct Outlook {
     pub if_unchanged: Option<Change>,
     /// The same if the active target fails from now on.
     pub if_active_fails: Option<Change>,
+    /// How far ahead both were looked for where nothing changed: the horizon, or less where it was
+    /// cut short; ms.
+    pub looked_ms: i64,
 }
 
-/// Runs `service` forward for at most `horizon_ms`, twice. Empty for an unknown service.
+/// Runs `service` forward for at most `horizon_ms`, twice, and no further than `goes_on` says of
+/// the first and the second run after a result: what a run that was cut short came to is told.
+/// Empty for an unknown service.
 pub fn outlook(
     state: &State,
     service: &ServiceName,
     policy: &dyn Policy,
     horizon_ms: i64,
+    goes_on: &dyn Fn(u32) -> bool,
 ) -> Outlook {
     let Some(known) = state.world().service(service) else {
         return Outlook::default();
     };
-    let active = known.serving.first();
+    let run = |number, failing| {
+        forward(state, service, policy, horizon_ms, failing, &|| {
+            goes_on(number)
+        })
+    };
+    let fails = known.serving.first().map(|active| run(1, Some(active)));
+    let (if_active_fails, fails_ms) = fails.unwrap_or((None, horizon_ms));
+    let (if_unchanged, unchanged_ms) = run(2, None);
     Outlook {
-        if_unchanged: forward(state, service, policy, horizon_ms, None),
-        if_active_fails: active
-            .and_then(|active| forward(state, service, policy, horizon_ms, Some(active))),
+        if_unchanged,
+        if_active_fails,
+        looked_ms: fails_ms.min(unchanged_ms),
     }
 }
 
-/// The next change if every series repeats its last result, but those of `failing` fail.
+/// The next change if every series repeats its last result, but those of `failing` fail; and how
+/// far ahead it was looked for.
 fn forward(
     state: &State,
     service: &ServiceName,
     policy: &dyn Policy,
     horizon_ms: i64,
     failing: Option<&TargetName>,
-) -> Option<Change> {
+    goes_on: &dyn Fn() -> bool,
+) -> (Option<Change>, i64) {
     let groups: Vec<&Group> = groups(state, service).collect();
     let now = state.world().at;
-    let serving = state.world().service(service)?.serving.clone();
+    let serving = state.world().service(service).map(|known| &known.serving);
+    let serving = serving.cloned().unwrap_or_default();
     let mut rehearsal = Rehearsal::going_on(state.clone(), service, policy);
     let mut repeats = Vec::new();
     for group in groups {
@@ -89,19 +105,22 @@ fn forward(
     // Witnesses are asked again and again: an answer from before a failure does not count.
     let round_ms = rehearsal.lanes.iter().map(|lane| lane.interval_ms).min();
     let round_ms = round_ms.unwrap_or(horizon_ms).max(1);
-    let mut until_ms = 0;
-    while until_ms < horizon_ms && rehearsal.serving() == serving {
+    let (mut until_ms, mut looked_ms) = (0, 0);
+    while until_ms < horizon_ms && rehearsal.serving() == serving && goes_on() {
         until_ms = until_ms.saturating_add(round_ms).min(horizon_ms);
-        rehearsal.run_while(until_ms, |lane, _| world(lane), |r| r.serving() == serving);
-        if rehearsal.serving() == serving {
+        let on = |r: &Rehearsal<'_>| r.serving() == serving && goes_on();
+        rehearsal.run_while(until_ms, |lane, _| world(lane), on);
+        if rehearsal.serving() == serving && goes_on() {
             ask_witnesses(&mut rehearsal, until_ms);
+            looked_ms = until_ms;
         }
     }
-    rehearsal
-        .changes()
-        .iter()
-        .find(|change| change.serve != serving)
-        .cloned()
+    let changes = rehearsal.changes().iter();
+    let mut changes = changes.filter(|change| change.serve != serving);
+    match changes.next() {
+        Some(change) => (Some(change.clone()), horizon_ms),
+        None => (None, looked_ms),
+    }
 }
 
 /// Every witness that was asked before gives its last result again.

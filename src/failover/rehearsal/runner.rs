@@ -8,7 +8,7 @@
 use super::lane::{Finding, Lane, lanes};
 use crate::failover::{
     Decision, Event, Input, Policy, PolicyFault, State, What,
-    event::{By, Rail},
+    event::{By, ConfigInForce, Rail},
     input::{Command, FreshnessReport, OperatorCommand, Reload, WitnessResult},
     next_deadline, step,
 };
@@ -102,9 +102,22 @@ impl<'a> Rehearsal<'a> {
         Some(rehearsal)
     }
 
-    /// Goes on from what is known: no lanes, and only changes from now on are kept.
-    pub fn going_on(state: State, service: &ServiceName, policy: &'a dyn Policy) -> Self {
+    /// Goes on from what is known of a service: no lanes, and only changes from now on are kept.
+    /// Others are left out, since each result would ask the policies of all that share a target.
+    pub fn going_on(mut state: State, service: &ServiceName, policy: &'a dyn Policy) -> Self {
         let begin = state.world().at;
+        if let Some(config) = narrowed(&state.world().config, service) {
+            let alone = ConfigInForce {
+                by: "rehearsal".into(),
+                config: Arc::new(config),
+                zone_versions: Vec::new(),
+            };
+            state.apply(&Event {
+                at: begin,
+                seq: state.world().seq,
+                what: What::Config(alone),
+            });
+        }
         Self {
             state,
             policy,

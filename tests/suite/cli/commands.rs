@@ -431,3 +431,74 @@ fn the_commands_of_the_readme_are_commands() {
         assert_eq!(said.code, 0, "{command}: {}", said.err);
     }
 }
+
+#[test]
+fn check_finds_a_witness_that_never_answered_in_the_journal() {
+    use sidestep::{
+        failover::{
+            Input, State,
+            input::{Reload, WitnessResult},
+        },
+        journal::{self, Settings},
+        model::Timestamp,
+        policy::Library,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sidestep.toml");
+    let text = "[witness]\naddresses = [\"192.0.2.53:53\", \"192.0.2.54:53\", \"192.0.2.55:53\"]\n\
+         [[target]]\nname = \"primary\"\naddresses = [\"192.0.2.10\"]\n\
+         [[target]]\nname = \"backup\"\naddresses = [\"192.0.2.11\"]\n\
+         [[service]]\nname = \"www\"\nnames = [\"www.example.com\"]\n\
+         targets = [\"primary\", \"backup\"]\nmonitors = [{ url = \"http://www.example.com/\" }]\n";
+    fs::write(&path, text).unwrap();
+    let said = sidestep(folder.path(), &["check"]);
+    assert_eq!(said.code, 0, "nobody was asked: {}{}", said.out, said.err);
+
+    let config = sidestep::config::load(&path).unwrap().config;
+    let opened = journal::open(&folder.path().join("data"), Settings::default()).unwrap();
+    let (_, journal) = opened.start(Box::new(|_| {})).unwrap();
+    let (mut state, library) = (State::default(), Library::new());
+    let mut feed = |at, input| {
+        let events = sidestep::failover::step(&mut state, Timestamp(at), input, &library);
+        journal.write(events, None);
+        state.clone()
+    };
+    let vantage = config.server.name.clone();
+    let asked = |witness: &str, ok| {
+        Input::Witness(WitnessResult {
+            vantage: vantage.clone(),
+            witness: witness.to_owned().try_into().unwrap(),
+            ok,
+            error: None,
+        })
+    };
+    feed(
+        1_000,
+        Input::Reload(Reload {
+            by: "test".into(),
+            config: config.into(),
+            policies: Vec::new(),
+            zones: Vec::new(),
+        }),
+    );
+    feed(2_000, asked("192.0.2.53:53", false));
+    journal.snapshot(feed(2_000, asked("192.0.2.54:53", false)));
+    // The second answers after the snapshot; the third was never asked.
+    feed(3_000, asked("192.0.2.54:53", true));
+    journal.stop();
+
+    let said = sidestep(folder.path(), &["check"]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let wrong: Vec<_> = said
+        .out
+        .lines()
+        .filter(|line| line.contains("never answered"))
+        .collect();
+    assert_eq!(wrong.len(), 1, "{}", said.out);
+    assert!(
+        wrong[0].contains("error")
+            && wrong[0].contains("sidestep.toml:2:")
+            && wrong[0].contains("192.0.2.53:53"),
+        "{wrong:?}"
+    );
+}

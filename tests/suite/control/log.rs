@@ -312,13 +312,13 @@ fn what_a_policy_says_cannot_drive_the_terminal() {
     let story = Story::with(config(), |view| {
         let mut proposal: Proposal = simple(view)?;
         proposal.action = Action::Hold;
-        proposal.reason = "\x1b]0;title\x07\r\nFAKE LINE".to_owned();
+        proposal.reason = "\x1b]0;title\x07\r\nFAKE LINE\u{202e}\u{2028}".to_owned();
         Ok(proposal)
     });
     let text = said(&story.events, None, ALL);
     assert!(text.contains("FAKE LINE"), "{text}");
     assert!(
-        !text.contains(['\x1b', '\x07', '\r']) && !text.contains("\nFAKE"),
+        !text.contains(['\x1b', '\x07', '\r', '\u{202e}', '\u{2028}']) && !text.contains("\nFAKE"),
         "{text:?}"
     );
 }
@@ -420,6 +420,42 @@ fn a_journal_is_read_beside_the_daemon_and_after_it() {
     let json = out(&run(folder.path(), &["www", "--json", all[0], all[1]]));
     let shown = Shown { json: true, ..ALL };
     assert_eq!(json, said(&story.events, Some("www"), shown));
+}
+
+#[test]
+fn the_story_goes_on_from_what_a_gap_left_behind() {
+    let mut story = Story::new();
+    story.witness(true).rounds(10, None, None);
+    let (folder, journal) = journaled(&story.events);
+    let from_seq = story.state.world().seq + 1;
+    story.rounds(1, Some(Timeout), None).witness(true);
+    story.rounds(3, Some(Timeout), None);
+    let to_seq = story.state.world().seq;
+    let gap = Event {
+        at: story.at,
+        seq: to_seq,
+        what: What::Gap(Gap {
+            from_seq,
+            to_seq,
+            lost: to_seq + 1 - from_seq,
+            why: "the disk is full".to_owned(),
+        }),
+    };
+    write(&journal, &[gap]);
+    journal.snapshot(story.state.clone());
+    let written = story.events.len();
+    story.order(Command::Switch {
+        service: "www".into(),
+        target: "primary".into(),
+        until: None,
+    });
+    write(&journal, &story.events[written..]);
+    journal.stop();
+    let all = out(&run(folder.path(), &["--since", "2025-11-01T00:00:00Z"]));
+    assert!(
+        all.contains("www: backup -> primary: override by ann"),
+        "{all}"
+    );
 }
 
 #[test]

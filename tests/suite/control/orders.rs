@@ -5,9 +5,11 @@ use insta::assert_snapshot;
 use sidestep::{
     cli::show::{self, Look},
     failover::{
-        Action, Command, Freshness, Input, OperationError, Proposal, ServiceView,
+        Action, Command, Freshness, Input, OperationError, Proposal, ServiceView, What,
         input::{FreshnessReport, OperatorCommand},
         orders::{self, Force, OrderPlan, Ordered, ServiceMove},
+        overview::overview,
+        step,
     },
     model::{Config, FailureReason::Timeout, Timestamp},
 };
@@ -472,4 +474,162 @@ fn what_was_done_is_shown() {
     until      taken back: it stands until 'sidestep release www'
     journal    event 93 is not on disk: this version keeps its state in memory
     "#);
+}
+
+/// Worlds in which an order may be given.
+fn worlds() -> Vec<(&'static str, Story)> {
+    let calm = || {
+        let mut story = Story::with(config(), on_request);
+        story.witness(true).rounds(10, None, None);
+        story
+    };
+    let told = |tell: &dyn Fn(&mut Story)| {
+        let mut story = calm();
+        tell(&mut story);
+        story
+    };
+    let spent = || {
+        let mut config = config();
+        let www = config.services.get_mut("www").unwrap();
+        www.max_switches = "1/10m".to_owned().try_into().ok();
+        let mut story = Story::with(config, simple);
+        story.witness(true).rounds(10, None, None);
+        story.rounds(1, Some(Timeout), None).witness(true);
+        story.rounds(3, Some(Timeout), None);
+        story.rounds(3, None, Some(Timeout));
+        story
+    };
+    vec![
+        ("calm", calm()),
+        ("nothing is known", Story::with(config(), on_request)),
+        ("on the backup", Story::on_backup()),
+        ("the budget is used up", spent()),
+        (
+            "the primary fails",
+            told(&|s| {
+                s.rounds(2, Some(Timeout), None);
+            }),
+        ),
+        (
+            "all fail",
+            told(&|s| {
+                s.rounds(5, Some(Timeout), Some(Timeout));
+            }),
+        ),
+        (
+            "isolated",
+            told(&|s| {
+                s.rounds(2, Some(Timeout), None).witness(false);
+            }),
+        ),
+        (
+            "switched",
+            told(&|s| {
+                s.order(switch("backup", None));
+            }),
+        ),
+        (
+            "held",
+            told(&|s| {
+                s.order(Command::Hold {
+                    service: "www".into(),
+                    until: None,
+                });
+                s.rounds(4, Some(Timeout), None);
+            }),
+        ),
+        (
+            "frozen",
+            told(&|s| {
+                s.order(switch("backup", None));
+                s.order(Command::Freeze { until: None });
+            }),
+        ),
+        (
+            "drained",
+            told(&|s| {
+                s.order(drain("primary"));
+            }),
+        ),
+        (
+            "all drained",
+            told(&|s| {
+                s.order(drain("primary")).order(drain("backup"));
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn what_is_planned_is_what_happens() {
+    let until = Some(super::story::BEGAN.plus_ms(HOUR_MS));
+    let www = || "www".into();
+    let undrain = |name| Command::Undrain {
+        target: target(name),
+    };
+    let orders = [
+        (switch("primary", until), None),
+        (switch("backup", None), None),
+        (
+            Command::Hold {
+                service: www(),
+                until,
+            },
+            None,
+        ),
+        (release(), None),
+        (failback(), None),
+        (failback(), Some(Force { until })),
+        (drain("primary"), None),
+        (drain("backup"), None),
+        (undrain("primary"), None),
+        (Command::Freeze { until }, None),
+        (Command::Thaw, None),
+    ];
+    let (mut given, mut moved) = (0, 0);
+    for (world, story) in worlds() {
+        for (command, force) in &orders {
+            let Ok(order) = story.admitted(command.clone(), *force) else {
+                continue;
+            };
+            let plan = orders::plan(&story.state, story.at, &order, &story.policy);
+            let mut state = story.state.clone();
+            let step = |state: &mut _, order: OperatorCommand| {
+                step(state, story.at, Input::Operator(order), &story.policy)
+            };
+            step(&mut state, order.clone());
+            for planned in &plan.services {
+                let then = orders::answered(&state, &planned.service).unwrap();
+                assert_eq!(planned.then, then, "{world}: {}", order.command);
+                given += 1;
+                moved += usize::from(planned.now.targets != planned.then.targets);
+            }
+        }
+    }
+    assert!(given > 60 && moved > 8, "{given} orders, {moved} moves");
+}
+
+#[test]
+fn an_override_onto_what_dies_later_alerts_once_and_goes_on_being_shown() {
+    let mut story = Story::new();
+    story.witness(true).rounds(10, None, None);
+    story.order(switch("backup", None));
+    let alerts = |story: &Story| {
+        let decisions = story.events.iter().filter_map(|event| match &event.what {
+            What::Decision(decision) => decision.alert.clone(),
+            _ => None,
+        });
+        decisions.collect::<Vec<_>>()
+    };
+    assert_eq!(alerts(&story), Vec::<String>::new());
+    story.rounds(20, None, Some(Timeout));
+    assert_eq!(
+        alerts(&story),
+        ["the override serves backup, which is down"]
+    );
+    let seen = show::status(&overview(&story.state), Look::PLAIN);
+    assert!(
+        seen.contains("www serves backup, which is down (timeout), by an override"),
+        "{seen}"
+    );
 }

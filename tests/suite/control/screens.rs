@@ -155,7 +155,7 @@ fn orders_that_stand_and_decisions_that_are_on_no_disk_are_shown() {
     = www holds what it serves, by ann since 2025-11-22T08:27:50Z until 2025-11-22T09:27:50Z: rack move
     = primary is drained, by ann since 2025-11-22T08:27:50Z until taken back: rack move
     ~ the decision of www is not on disk yet
-    ! the journal has not been written since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
+    ! the journal is in trouble since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
       answers go on
     ! the journal has lost 1234 events since the start, 2 times: a replay of that time is not faithful
     ! journal: journal.sqlite was damaged and is set aside
@@ -188,7 +188,7 @@ fn orders_that_stand_and_decisions_that_are_on_no_disk_are_shown() {
 
     witnesses  192.0.2.53:53 answered 15s ago
 
-    ! the journal has not been written since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
+    ! the journal is in trouble since 2025-11-22T08:26:40.000Z: the disk is full; 12 events wait,
       answers go on
     ! the journal has lost 1234 events since the start, 2 times: a replay of that time is not faithful
     ! journal: journal.sqlite was damaged and is set aside
@@ -348,7 +348,7 @@ fn what_a_policy_says_cannot_drive_the_terminal() {
     hostile.services.get_mut("www").expect("www").policy = "\x1b[2Jpolicy".into();
     let mut story = Story::with(hostile, |view| {
         let mut proposal = simple(view)?;
-        proposal.reason = "\x1b]0;title\x07\r\nFAKE LINE".to_owned();
+        proposal.reason = "\x1b]0;title\x07\r\nFAKE LINE\u{202e}\u{2028}".to_owned();
         proposal.alert = Some("\x1b[2J".to_owned());
         Ok(proposal)
     });
@@ -358,7 +358,10 @@ fn what_a_policy_says_cannot_drive_the_terminal() {
         show::status(&seen, Look::PLAIN),
         show::service(&seen, Look::PLAIN),
     ] {
-        assert!(!text.contains(['\x1b', '\x07', '\r']), "{text:?}");
+        assert!(
+            !text.contains(['\x1b', '\x07', '\r', '\u{202e}', '\u{2028}']),
+            "{text:?}"
+        );
         assert!(!text.contains("\nFAKE"), "{text}");
     }
 }

@@ -6,8 +6,11 @@ use sidestep::{
     failover::{Command, input::OperatorCommand, orders::Force},
     model::Timestamp,
 };
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::Shutdown,
     os::unix::{
         fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::UnixListener,
@@ -15,6 +18,7 @@ use std::{
     },
     path::Path,
     process::Command as Process,
+    thread,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -292,4 +296,36 @@ fn other_users_are_refused() {
         "{said}"
     );
     assert_eq!(*server.fake.orders.lock().unwrap(), []);
+}
+
+#[test]
+fn a_full_queue_of_the_socket_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let address = SockAddr::unix(&path).unwrap();
+    let unix = || Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let listener = unix();
+    listener.bind(&address).unwrap();
+    listener.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let next = unix();
+        next.set_nonblocking(true).unwrap();
+        if next.connect(&address).is_err() {
+            break;
+        }
+        waiting.push(next);
+    }
+    let asked = thread::spawn(move || Client::of_socket(&path).status());
+    // Those before it are let in first, whenever it comes.
+    for _ in &waiting {
+        drop(listener.accept().unwrap());
+    }
+    let (mut stream, _) = listener.accept().unwrap();
+    stream
+        .write_all(b"HTTP/1.0 503 Busy\r\n\r\n{\"error\": \"later\"}")
+        .unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let _ = stream.read(&mut [0; 1_024]);
+    assert_eq!(asked.join().unwrap().unwrap_err(), "later");
 }

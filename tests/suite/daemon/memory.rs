@@ -132,3 +132,88 @@ fn a_former_version_stands_behind_a_faulting_one_after_a_restart_too() {
     // A fault would be an event: probes go on to be evaluated without one.
     site.decided_without_fault(10);
 }
+
+#[test]
+fn a_reload_that_waits_to_be_asked_waits_over_a_restart_too() {
+    let mut site = Site::start(|web| {
+        let ask = format!("{ONE_TWO}reload = \"ask\"\n");
+        vec![
+            ("sidestep.toml", two_targets(web, &ask)),
+            ("policies/www.rhai", FIRST.to_owned()),
+        ]
+    });
+    let second = "fn decide(service) { serve(service.target(\"two\"), \"the second\") }\n";
+    site.save("policies/www.rhai", second);
+    let pending = |site: &Site| {
+        let until = std::time::Instant::now() + super::site::DEADLINE;
+        loop {
+            let overview = site.daemon().operations().overview();
+            let pending = overview
+                .daemon
+                .as_ref()
+                .and_then(|part| part.pending.clone());
+            if let Some(pending) = pending {
+                return pending.moves;
+            }
+            assert!(std::time::Instant::now() < until, "nothing waits");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    assert_eq!(pending(&site), ["www from one to two"]);
+    for _ in 0..2 {
+        site.restart();
+        assert_eq!(site.addresses(), ["192.0.2.1"]);
+        assert_eq!(pending(&site), ["www from one to two"]);
+        assert_eq!(site.addresses(), ["192.0.2.1"]);
+    }
+    site.daemon().operations().reload("test", true);
+    site.wait_answer("192.0.2.2");
+    site.restart();
+    assert_eq!(site.addresses(), ["192.0.2.2"]);
+}
+
+#[test]
+fn dns_is_answered_for_as_long_as_a_slow_disk_keeps_a_stop() {
+    let mut site = Site::usual();
+    let holder = rusqlite::Connection::open(site.path("data/journal.sqlite")).unwrap();
+    let dns = site.daemon().dns()[0];
+    let ask = || sidestep::dns::ask(dns, "www.example.com", false, super::site::DEADLINE);
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let daemon = site.daemon.take().unwrap();
+    let stopping = std::thread::spawn(move || daemon.stop());
+    while site.events.recv().is_ok() {}
+    let since = std::time::Instant::now();
+    while since.elapsed().as_millis() < 1_000 {
+        assert_eq!(ask().unwrap().addresses.len(), 1);
+    }
+    assert!(!stopping.is_finished());
+    holder.execute_batch("ROLLBACK").unwrap();
+    stopping.join().unwrap();
+    site.start_again().unwrap();
+    assert_eq!(site.addresses(), ["192.0.2.1"]);
+}
+
+#[test]
+fn kept_files_are_found_by_whichever_path_the_configuration_is_given() {
+    let mut site = Site::start(|web| {
+        let file = two_targets(web, ONE_TWO)
+            .replace("ns = [\"ns1.example.com\"]", "file = \"example.zone\"");
+        let zone = "@ 60 IN SOA ns1 hostmaster 1 2 3 4 5\n@ 60 IN NS ns1\n\
+             ns1 60 IN A 192.0.2.53\n$INCLUDE more.zone\n";
+        vec![
+            ("sidestep.toml", file),
+            ("example.zone", zone.to_owned()),
+            ("more.zone", "more 60 IN A 192.0.2.54\n".to_owned()),
+            ("policies/www.rhai", FIRST.to_owned()),
+        ]
+    });
+    site.stop();
+    fs::remove_file(site.path("more.zone")).unwrap();
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("elsewhere");
+    std::os::unix::fs::symlink(site.folder.path(), &link).unwrap();
+    let started = Daemon::start(&link.join("sidestep.toml"), StartOptions::default());
+    site.daemon = Some(started.unwrap());
+    assert_eq!(site.addresses(), ["192.0.2.1"]);
+    assert_eq!(site.ask("more.example.com").addresses.len(), 1);
+}

@@ -1,7 +1,7 @@
 //! Reloads: what is good is in force at once, what is not is refused aloud, and no query is lost.
 
 use super::site::{FIRST, ONE_TWO, Site, two_targets};
-use sidestep::dns;
+use sidestep::{dns, failover::What};
 use std::{
     fs::{self, File},
     io::Write as _,
@@ -308,4 +308,50 @@ fn what_needs_a_restart_is_said_until_it_is_taken_back() {
     site.in_force();
     site.reloads();
     assert_eq!(needs(&site), Vec::<String>::new());
+}
+
+/// Sixty targets, all probed at one port of this machine.
+fn sixty(port: u16) -> String {
+    let mut text = "[server]\nname = \"test\"\ndns = [\"127.0.0.1:0\"]\n\
+                    [[zone]]\nname = \"example.com\"\nns = [\"ns1.example.com\"]\n"
+        .to_owned();
+    let mut names = vec!["one".to_owned(), "two".to_owned()];
+    names.extend((2..60).map(|index| format!("t{index}")));
+    for (index, name) in names.iter().enumerate() {
+        text += &format!(
+            "[[target]]\nname = \"{name}\"\naddresses = [\"192.0.2.{index}\"]\nprobe_at = [\"127.0.0.1\"]\n"
+        );
+    }
+    text += &format!(
+        "[[service]]\nname = \"www\"\nnames = [\"www.example.com\"]\npolicy = \"www.rhai\"\n\
+         monitors = [{{ kind = \"tcp\", port = {port}, interval = \"100ms\", timeout = \"90ms\" }}]\n\
+         targets = {names:?}\n"
+    );
+    text
+}
+
+#[test]
+fn nothing_that_a_former_monitor_found_counts_under_the_new_one() {
+    let site = Site::start(|web| {
+        vec![
+            ("sidestep.toml", sixty(web.port())),
+            ("policies/www.rhai", FIRST.to_owned()),
+        ]
+    });
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed_port = closed.local_addr().unwrap().port();
+    drop(closed);
+    for turn in 0..5 {
+        site.save("sidestep.toml", &sixty(closed_port));
+        while !matches!(site.next().what, What::Config(_)) {}
+        let mut seen = 0;
+        while seen < 200 {
+            if let What::Probe(found) = site.next().what {
+                assert!(!found.ok, "turn {turn}, result {seen}: {found:?}");
+                seen += 1;
+            }
+        }
+        site.save("sidestep.toml", &sixty(site.web.port()));
+        while !matches!(site.next().what, What::Probe(found) if found.ok) {}
+    }
 }

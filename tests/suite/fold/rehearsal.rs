@@ -457,7 +457,15 @@ fn a_primary_that_is_never_left_is_never() {
 
 #[test]
 fn the_outlook_says_what_would_change_the_answer_next() {
-    let look = |bench: &Bench| outlook(&bench.state, &"www".into(), &bench.policies, 600_000);
+    let look = |bench: &Bench| {
+        outlook(
+            &bench.state,
+            &"www".into(),
+            &bench.policies,
+            600_000,
+            &|_| true,
+        )
+    };
     let mut bench = Bench::new(three());
     bench.play(&[("primary", "...."), ("backup", "...."), ("third", "....")]);
     let before = bench.state.clone();
@@ -493,6 +501,56 @@ fn the_outlook_says_what_would_change_the_answer_next() {
 }
 
 #[test]
+fn an_outlook_that_is_cut_short_says_how_far_it_looked() {
+    let mut bench = Bench::new(three());
+    bench.play(&[("primary", "...."), ("backup", "...."), ("third", "....")]);
+    let look = |results: u32| {
+        let asked = std::cell::RefCell::new([0, 0]);
+        let goes_on = |run: u32| {
+            let asked = &mut asked.borrow_mut()[run as usize - 1];
+            *asked += 1;
+            *asked < results
+        };
+        outlook(
+            &bench.state,
+            &"www".into(),
+            &bench.policies,
+            600_000,
+            &goes_on,
+        )
+    };
+    let none = look(1);
+    assert_eq!((none.if_active_fails, none.looked_ms), (None, 0));
+    let some = look(100);
+    assert!(some.if_active_fails.is_some(), "it comes soon");
+    assert_eq!(some.if_unchanged, None);
+    assert!((1..600_000).contains(&some.looked_ms), "{}", some.looked_ms);
+    assert_eq!(look(u32::MAX).looked_ms, 600_000);
+}
+
+#[test]
+fn an_outlook_asks_no_policy_of_those_that_share_a_target() {
+    let mut config = three();
+    let mut other = config.services["www"].clone();
+    (other.name, other.names) = ("mail".into(), vec!["mail.example.com".into()]);
+    config.services.insert("mail".into(), other);
+    let mut bench = Bench::new(config);
+    bench.play(&[("primary", "...."), ("backup", "...."), ("third", "....")]);
+    bench.policies.add("reference", |view| {
+        assert_eq!(&**view.name(), "www");
+        super::reference(view)
+    });
+    let look = outlook(
+        &bench.state,
+        &"www".into(),
+        &bench.policies,
+        600_000,
+        &|_| true,
+    );
+    assert_eq!(look.if_active_fails.unwrap().at_ms, 16_980);
+}
+
+#[test]
 fn the_outlook_asks_the_witnesses() {
     let mut config = three();
     config.witness =
@@ -501,10 +559,22 @@ fn the_outlook_asks_the_witnesses() {
     let mut bench = Bench::new(config);
     bench.witness(true);
     bench.play(&[("primary", "...."), ("backup", "...."), ("third", "....")]);
-    let look = outlook(&bench.state, &"www".into(), &bench.policies, 600_000);
+    let look = outlook(
+        &bench.state,
+        &"www".into(),
+        &bench.policies,
+        600_000,
+        &|_| true,
+    );
     assert_eq!(look.if_active_fails.unwrap().at_ms, 16_980);
     bench.witness(false);
-    let look = outlook(&bench.state, &"www".into(), &bench.policies, 600_000);
+    let look = outlook(
+        &bench.state,
+        &"www".into(),
+        &bench.policies,
+        600_000,
+        &|_| true,
+    );
     assert_eq!(look.if_active_fails, None, "isolated");
 }
 

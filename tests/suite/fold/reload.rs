@@ -412,3 +412,29 @@ fn junk_is_no_input_of_anybody() {
     bench.feed(Input::Probe(seen));
     assert_eq!(bench.successes("primary"), 3);
 }
+
+#[test]
+fn a_zone_that_was_removed_and_comes_again_never_goes_back() {
+    let mut bench = bench("primary");
+    let zones = bench.config.zones.clone();
+    let reload = |bench: &mut Bench, zones: &[sidestep::model::ZoneConfig]| {
+        bench.config.zones = zones.to_vec();
+        let version = |zone: &sidestep::model::ZoneConfig| ZoneVersion {
+            apex: zone.name.clone(),
+            serial: Some(7),
+            hash: "a".into(),
+        };
+        bench.feed(Input::Reload(Reload {
+            by: "test".into(),
+            config: Arc::new(bench.config.clone()),
+            policies: Vec::new(),
+            zones: zones.iter().map(version).collect(),
+        }));
+    };
+    let before = bench.serial();
+    assert!(before > 7);
+    reload(&mut bench, &[]);
+    assert!(answers(&bench.state).serials.is_empty());
+    reload(&mut bench, &zones);
+    assert!(bench.serial() > before, "{} {before}", bench.serial());
+}

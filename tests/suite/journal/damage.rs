@@ -321,9 +321,7 @@ fn a_folder_that_cannot_be_used_is_an_error_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let locked = folder.path().join("locked");
-    fs::create_dir_all(locked.join("lock")).unwrap();
-    for path in [file, PathBuf::from("/proc/self/sidestep"), locked] {
+    for path in [file, PathBuf::from("/proc/self/sidestep")] {
         let error = journal::open(&path, Settings::default()).unwrap_err();
         assert!(matches!(error, OpenError::Folder(_)));
         let text = error.to_string();
@@ -332,13 +330,24 @@ fn a_folder_that_cannot_be_used_is_an_error_with_a_sentence() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_folder_that_takes_no_file_is_used_and_locked_all_the_same() {
     use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
-    // Root may write anywhere.
-    let is_root = fs::write(closed.join("x"), "").is_ok();
-    assert_eq!(journal::open(&closed, Settings::default()).is_ok(), is_root);
+    let odd = folder.path().join("odd");
+    fs::create_dir_all(odd.join("lock")).unwrap();
+    for path in [closed, odd] {
+        let first = journal::open(&path, Settings::default()).unwrap();
+        let second = journal::open(&path, Settings::default()).unwrap_err();
+        assert!(matches!(second, OpenError::Locked { .. }));
+        drop(first);
+        journal::open(&path, Settings::default()).unwrap();
+    }
 }
 
 #[test]

@@ -81,6 +81,44 @@ fn events_read_back_as_they_were_written() {
 }
 
 #[test]
+fn a_running_journal_is_read_from_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |found: Result<_, journal::ReadError>| found.err().unwrap().to_string();
+    let nothing = error(journal::state_before(folder.path(), Timestamp(i64::MAX)));
+    assert!(nothing.contains("there is no journal"), "{nothing}");
+    let (mut lane, first) = world::Lane::new();
+    let (_, journal) = start(folder.path(), Settings::default());
+    let mut all = first.clone();
+    journal.write(first, None);
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        for step in lane.probes(100) {
+            all.extend(step.clone());
+            journal.write(step, None);
+        }
+        assert!(journal.wait_for(lane.state.world().seq, LIMIT));
+        journal.snapshot(lane.state.clone());
+        states.push(lane.state.clone());
+    }
+    // What comes after a snapshot is committed after it.
+    let order = serde_json::json!({ "command": "hold", "service": "www" });
+    let step = lane.feed(700, world::order(order));
+    all.extend(step.clone());
+    journal.write(step, None);
+    assert!(journal.wait_for(lane.state.world().seq, LIMIT));
+    let read = journal::read(folder.path(), None, None).unwrap();
+    assert_eq!(read.map(Result::unwrap).collect::<Vec<_>>(), all);
+    let before = |at: i64| journal::state_before(folder.path(), Timestamp(at)).unwrap();
+    assert_eq!(before(world::BEGIN), None);
+    for state in &states {
+        let at = state.world().at;
+        assert_eq!(before(at.0), Some(state.clone()));
+    }
+    assert_eq!(before(i64::MAX), Some(states[2].clone()));
+    journal.stop();
+}
+
+#[test]
 fn observations_wait_for_others_and_a_decision_never_does() {
     let folder = tempfile::tempdir().unwrap();
     let (mut lane, first) = world::Lane::new();

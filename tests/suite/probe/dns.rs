@@ -10,7 +10,7 @@ use super::{
     once, probed, probed_briefly, servers,
 };
 use hickory_proto::{
-    op::{Message, MessageType, ResponseCode},
+    op::{Message, MessageType, Query, ResponseCode},
     rr::{
         DNSClass, Name, RData, RecordType,
         rdata::{A, CNAME, MX, TXT},
@@ -20,7 +20,11 @@ use sidestep::{
     model::{FailureReason, ProbeKind},
     probe::{self, TracedOutcome},
 };
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::net::{TcpListener, UdpSocket};
 
 const QUESTION: &str = "www.example.com";
@@ -425,6 +429,52 @@ async fn a_flood_of_strays_ends_with_the_timeout() {
         }
     });
     bad(&probed_briefly(at, plain()).await, FailureReason::Timeout);
+}
+
+/// An answer each of whose records has a name of `hops` pointers, one to the next.
+fn maze(question: &Message, hops: usize, records: u16) -> Vec<u8> {
+    let mut octets = octets(&reply(question, Vec::new()));
+    octets[6..8].copy_from_slice(&(records + 1).to_be_bytes());
+    octets.truncate(12 + QUESTION.len() + 2 + 4);
+    let head = [0, 0xFF, 0xFE, 0, 1, 0, 0, 0, 0];
+    octets.extend(head);
+    octets.extend(u16::try_from(1 + 2 * hops).unwrap().to_be_bytes());
+    let mut target = octets.len();
+    octets.push(0);
+    for _ in 0..hops {
+        let next = octets.len();
+        octets.extend((0xC000 | u16::try_from(target).unwrap()).to_be_bytes());
+        target = next;
+    }
+    for _ in 0..records {
+        octets.extend((0xC000 | u16::try_from(target).unwrap()).to_be_bytes());
+        octets.extend([0xFF, 0xFE, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
+    }
+    octets
+}
+
+#[tokio::test]
+async fn an_answer_that_is_long_to_read_holds_nobody_up() {
+    let (hops, records) = (8_000, 200);
+    let (at, _) = cutting(move |question| vec![maze(question, hops, records)]).await;
+    let mut asked = Message::query();
+    let name = Name::from_ascii("www.example.com.").unwrap();
+    asked.add_query(Query::query(name, RecordType::A));
+    let begun = Instant::now();
+    Message::from_vec(&maze(&asked, hops, records)).unwrap();
+    let reading = begun.elapsed();
+    let probe = tokio::spawn(async move { probed(at, dns(QUESTION, "{}")).await });
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    while !probe.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+    }
+    let found = probe.await.unwrap();
+    assert!(
+        longest < reading / 2,
+        "held up for {longest:?}, reading takes {reading:?}: {found:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Programs that behave like monitoring plugins, and programs that do not.
 
 use super::{config, once};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use sidestep::{
     model::{Config, ExecProbe, FailureReason, ProbeAddress, ProbeKind},
     probe::{Finding, Outcome, Plan, Prober, Settings, TracedOutcome},
@@ -361,8 +362,8 @@ async fn a_program_that_ends_leaves_nothing_behind_either() {
             .unwrap()
             .parse()
             .unwrap();
-        let group = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+        let group = Pid::from_raw(pid).unwrap();
+        kill_process_group(group, Signal::KILL).unwrap();
     }
 }
 
@@ -481,5 +482,31 @@ monitors = [{{ kind = "exec", command = ["{program}", "-c", "echo 'all well | n=
         let (is_good, text) = probe(from, "plugins/missing");
         assert!(!is_good);
         assert!(text.contains("no result: cannot start '"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_round_that_is_interrupted_leaves_no_program() {
+    let (folder, token) = (tempfile::tempdir().unwrap(), token());
+    let file = folder.path().join("sidestep.toml");
+    let text = format!(
+        "[[target]]\nname = \"primary\"\naddresses = [\"192.0.2.10\"]\n\
+         [[service]]\nname = \"www\"\nnames = [\"www.example.com\"]\ntargets = [\"primary\"]\n\
+         monitors = [{{ kind = \"exec\", interval = \"10m\", timeout = \"5m\", \
+         command = [\"/bin/sh\", \"-c\", \"sleep 1000; :\", \"{token}\"] }}]\n"
+    );
+    fs::write(&file, text).unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut round = std::process::Command::new(env!("CARGO_BIN_EXE_sidestep"))
+            .arg("probe")
+            .arg(&file)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        until("it runs", || !with_token(&token).is_empty()).await;
+        let pid = Pid::from_raw(round.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        until("it ends", || round.try_wait().unwrap().is_some()).await;
+        nobody_is_left(&token).await;
     }
 }
