@@ -3,6 +3,7 @@
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
+/// Probes allocate a lot; ARCHITECTURE.md has what this one saves them.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -29,7 +29,7 @@ TARGETS=${TARGETS:-2000}           # an even number: services have two targets e
 INTERVAL_S=${INTERVAL_S:-2}        # 2 is gdnsd's shortest
 WARM_S=${WARM_S:-10}
 RUN_S=${RUN_S:-30}
-ROUNDS=${ROUNDS:-2}                # the fewest µs of so many rounds count: the machine is not ours alone
+ROUNDS=${ROUNDS:-3}                # the mean counts, and the spread of the ratios is printed beside it
 DATA=${DATA:-}                     # sidestep's `data`, where it is to be told: gdnsd keeps no journal
 WEB_PORT=18080 STATUS_PORT=18081 DEAD_PORT=18082 DNS_PORT=15353
 NGINX=$(command -v nginx || echo /usr/sbin/nginx)
@@ -145,7 +145,17 @@ measure() {
     running=""
     sleep 1
 }
-least() { awk -v name="$1" '$1 == name && (!n++ || $2 < us) { us = $2; line = $0 } END { print line }' "$DIR/results"; }
+# row NAME FLOOR: the mean of NAME's rounds, and its ratio to FLOOR's: of the means, lowest and highest of a round
+row() {
+    awk -v name="$1" -v floor="$2" '
+        $1 == floor { f[++m] = $2; fs += $2 }
+        $1 == name { us[++n] = $2; sum += $2; rate += $5; if ($6 > rss) rss = $6 }
+        END {
+            for (i = 1; i <= n; i++) { r = us[i] / f[i]; if (i == 1 || r < low) low = r; if (r > high) high = r }
+            printf "%-18s %10.1f %8.2f %6.2f-%.2f %9.1f %9d\n", name, sum / n, sum / fs, low, high, rss / 1024, rate / n
+        }' "$DIR/results"
+}
+head_row() { printf '\n%-18s %10s %8s %11s %9s %9s\n' "$TARGETS targets/${INTERVAL_S}s" "us/probe" "ratio" "of rounds" "RSS MiB" "probes/s"; }
 
 start_nginx
 echo "name  µs/probe  probes  accepted  probes/s  RSS-KiB  threads" >&2
@@ -165,13 +175,9 @@ case $WHAT in
                 done
             done
         done
-        printf '\n%-18s %10s %8s %10s %9s\n' "$TARGETS targets/${INTERVAL_S}s" "µs/probe" "ratio" "RSS MiB" "probes/s"
+        head_row
         for kind in $KINDS; do
-            floor=$(least "gdnsd-$kind" | awk '{ print $2 }')
-            for who in gdnsd ${BEFORE:+before} sidestep; do
-                least "$who-$kind" | awk -v floor="$floor" \
-                    '{ printf "%-18s %10.1f %8.2f %10.1f %9d\n", $1, $2, $2 / floor, $6 / 1024, $5 }'
-            done
+            for who in gdnsd ${BEFORE:+before} sidestep; do row "$who-$kind" "gdnsd-$kind"; done
         done ;;
     down)
         for kind in $KINDS; do for down in 0 50 100; do sidestep_files "$kind" $down; done; done
@@ -180,13 +186,9 @@ case $WHAT in
                 measure "$kind-$down%-down" "$BIN" serve "$DIR/sidestep-$kind-$down/sidestep.toml"
             done; done
         done
-        printf '\n%-18s %10s %8s %10s\n' "sidestep" "µs/probe" "ratio" "RSS MiB"
+        head_row
         for kind in $KINDS; do
-            floor=$(least "$kind-0%-down" | awk '{ print $2 }')
-            for down in 0 50 100; do
-                least "$kind-$down%-down" | awk -v floor="$floor" \
-                    '{ printf "%-18s %10.1f %8.2f %10.1f\n", $1, $2, $2 / floor, $6 / 1024 }'
-            done
+            for down in 0 50 100; do row "$kind-$down%-down" "$kind-0%-down"; done
         done ;;
     *) die "what is '$WHAT'? nothing, or 'down'" ;;
 esac
