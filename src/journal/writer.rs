@@ -99,6 +99,43 @@ impl Desk {
     }
 }
 
+/// What is to be said of the disk, once nobody waits for the desk.
+enum News {
+    None,
+    Degraded(String),
+    Well,
+}
+
+impl News {
+    fn say(self) {
+        match self {
+            Self::None => {}
+            Self::Degraded(why) => {
+                tracing::error!("the journal is in trouble: {why}; nothing waits for it");
+            }
+            Self::Well => tracing::info!("the journal is written in time again"),
+        }
+    }
+}
+
+impl Desk {
+    /// Notes why the disk is an alarm now, or that it is none; since when it was stays.
+    fn degrade(&mut self, why: Option<String>) -> News {
+        let before = self.part.degraded.take();
+        let news = match (&before, &why) {
+            (None, Some(why)) => News::Degraded(why.clone()),
+            (Some(_), None) => News::Well,
+            _ => News::None,
+        };
+        let since_ms = before.map(|degraded| degraded.since_ms);
+        self.part.degraded = why.map(|why| Degraded {
+            since_ms: since_ms.unwrap_or_else(wall),
+            why,
+        });
+        news
+    }
+}
+
 /// What the writer owns.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -254,14 +291,11 @@ impl Writer {
         let mut desk = self.shared.desk();
         desk.backlog.done();
         desk.fails = false;
-        let since = desk.part.degraded.take().map(|degraded| degraded.since_ms);
-        desk.part.degraded = (took > SLOW).then(|| Degraded {
-            since_ms: since.unwrap_or_else(wall),
-            why: format!(
-                "the disk is slow: the last commit took {} ms",
-                took.as_millis()
-            ),
+        let slow = (took > SLOW).then(|| {
+            let ms = took.as_millis();
+            format!("the disk is slow: the last commit took {ms} ms")
         });
+        let news = desk.degrade(slow);
         if !desk.backlog.is_empty() {
             // More than one transaction's worth waits, or more came meanwhile.
             desk.waits_since.get_or_insert_with(Instant::now);
@@ -272,6 +306,7 @@ impl Writer {
         if seq > before {
             (self.committed)(seq);
         }
+        news.say();
     }
 
     fn attempt(&mut self, what: impl FnOnce(&mut Self) -> Attempt<()>) {
@@ -295,13 +330,10 @@ impl Writer {
             other => other.to_string(),
         };
         let mut desk = self.shared.desk();
-        let since_ms = match desk.part.degraded.take() {
-            Some(before) => before.since_ms,
-            None => wall(),
-        };
-        desk.part.degraded = Some(Degraded { since_ms, why });
+        let news = desk.degrade(Some(why));
         desk.fails = true;
         drop(desk);
+        news.say();
         self.shared.news.notify_all();
     }
 
