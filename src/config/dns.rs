@@ -12,49 +12,6 @@ use super::{
 use crate::model::{DnsExpect, DnsProbe};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The types that can be asked for by name; any other by its number (RFC 3597 section 5).
-const TYPES: [&str; 29] = [
-    "A",
-    "AAAA",
-    "ANY",
-    "CAA",
-    "CDNSKEY",
-    "CDS",
-    "CERT",
-    "CNAME",
-    "CSYNC",
-    "DNAME",
-    "DNSKEY",
-    "DS",
-    "HINFO",
-    "HTTPS",
-    "MX",
-    "NAPTR",
-    "NS",
-    "NSEC",
-    "NSEC3PARAM",
-    "OPENPGPKEY",
-    "PTR",
-    "RRSIG",
-    "SMIMEA",
-    "SOA",
-    "SRV",
-    "SSHFP",
-    "SVCB",
-    "TLSA",
-    "TXT",
-];
-
-const RCODES: [(&str, &str); 7] = [
-    ("NOERROR", "NOERROR"),
-    ("FORMERR", "FORMERR"),
-    ("SERVFAIL", "SERVFAIL"),
-    ("NXDOMAIN", "NXDOMAIN"),
-    ("NOTIMP", "NOTIMP"),
-    ("REFUSED", "REFUSED"),
-    ("NOTAUTH", "NOTAUTH"),
-];
-
 /// Reads the keys of a dns monitor.
 pub(super) fn dns(table: &Table<'_>, port: u16) -> DnsProbe {
     let question = table.needed_text("question", "a dns monitor");
@@ -82,7 +39,7 @@ fn kind(doc: &Document<'_>, text: Field<&str>) -> Option<String> {
     }
     let kind = kind.unwrap_or("A").to_ascii_uppercase();
     let by_number = kind.strip_prefix("TYPE").map(str::parse::<u16>);
-    let is_known = TYPES.contains(&&*kind) || matches!(by_number, Some(Ok(1..)));
+    let is_known = DnsProbe::TYPES.contains(&&*kind) || matches!(by_number, Some(Ok(1..)));
     if matches!(&*kind, "AXFR" | "IXFR" | "TYPE251" | "TYPE252") {
         let message = format!("{kind} transfers a zone: ask for its SOA instead");
         doc.error(text.at, message);
@@ -91,7 +48,7 @@ fn kind(doc: &Document<'_>, text: Field<&str>) -> Option<String> {
             value: &*kind,
             at: text.at,
         };
-        doc.unknown("record type", word, TYPES, || {
+        doc.unknown("record type", word, DnsProbe::TYPES, || {
             ": write one such as A, AAAA or MX, or its number, such as TYPE65".to_owned()
         });
     }
@@ -108,7 +65,9 @@ fn expect(table: &Table<'_>, kind: Option<&str>) -> DnsExpect {
         self::answer(table.doc, answer, kind);
     }
     DnsExpect {
-        rcode: expect.word("rcode", &RCODES).map(str::to_owned),
+        rcode: expect
+            .word("rcode", &DnsExpect::RCODES.map(|word| (word, word)))
+            .map(str::to_owned),
         answer: answer.map(|text| text.value.to_owned()),
     }
 }

@@ -265,6 +265,41 @@ pub struct DnsProbe {
     pub expect: DnsExpect,
 }
 
+impl DnsProbe {
+    /// The types that can be asked for by name; any other by its number (RFC 3597 section 5).
+    pub const TYPES: [&str; 29] = [
+        "A",
+        "AAAA",
+        "ANY",
+        "CAA",
+        "CDNSKEY",
+        "CDS",
+        "CERT",
+        "CNAME",
+        "CSYNC",
+        "DNAME",
+        "DNSKEY",
+        "DS",
+        "HINFO",
+        "HTTPS",
+        "MX",
+        "NAPTR",
+        "NS",
+        "NSEC",
+        "NSEC3PARAM",
+        "OPENPGPKEY",
+        "PTR",
+        "RRSIG",
+        "SMIMEA",
+        "SOA",
+        "SRV",
+        "SSHFP",
+        "SVCB",
+        "TLSA",
+        "TXT",
+    ];
+}
+
 /// What makes a DNS answer good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsExpect {
@@ -274,6 +309,13 @@ pub struct DnsExpect {
     /// What one of the answers must hold: `"192.0.2.10"`, `"10 mx.example.com."`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+}
+
+impl DnsExpect {
+    /// The response codes that can be expected.
+    pub const RCODES: [&str; 7] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH",
+    ];
 }
 
 /// Settings of `exec`.
