@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | 1 | [`model`] | the nouns: plain values |
 //! | 2 | [`failover`] | the fold: `step`, `apply`, `answers`; the guard; rehearsals |
-//! | 3 | [`policy`] [`probe`] [`dns`] [`journal`] [`config`] [`control`] | adapters, none of which knows another |
-//! | 4 | [`daemon`] | where the adapters meet, live |
+//! | 3 | [`policy`] [`probe`] [`dns`] [`journal`] [`recording`] [`config`] [`control`] | adapters, none of which knows another |
+//! | 4 | [`daemon`] [`replay`] | where the adapters meet: live, and over what was recorded |
 //! | 5 | [`cli`] | arguments, printing, exit codes |
 //!
 //! A module names only lower layers; a test reads the table.
@@ -23,3 +23,5 @@ pub mod journal;
 pub mod model;
 pub mod policy;
 pub mod probe;
+pub mod recording;
+pub mod replay;

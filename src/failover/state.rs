@@ -106,6 +106,14 @@ pub struct Freeze {
 }
 
 impl State {
+    /// A state that knows `world`; nothing was evaluated yet.
+    pub(super) fn of(world: World) -> Self {
+        Self {
+            world: Arc::new(world),
+            latest: Vec::new(),
+        }
+    }
+
     /// What is known.
     pub fn world(&self) -> &World {
         &self.world
@@ -194,7 +202,7 @@ impl World {
         self.at.plus_ms(self.wall_offset_ms)
     }
 
-    fn next_end(&self) -> Option<Timestamp> {
+    pub(super) fn next_end(&self) -> Option<Timestamp> {
         let overrides = self.services.iter().filter_map(|s| s.override_.as_ref());
         let drains = self.targets.iter().filter_map(|t| t.drain.as_ref());
         let stands = overrides.map(|override_| &override_.stand);

@@ -12,6 +12,19 @@ use crate::model::{TargetName, Timestamp};
 /// Takes one input, asks the policies that it concerns, and returns what became true, in order.
 /// The state has the events applied. `at` earlier than the last event counts as that event's.
 pub fn step(state: &mut State, at: Timestamp, input: Input, policy: &dyn Policy) -> Vec<Event> {
+    let seq = state.world.seq.saturating_add(1);
+    step_numbered(state, at, seq, input, policy)
+}
+
+/// The same, where the input has a number already: a replay keeps those of its recording, so that
+/// what it says can be looked up there. Several facts of one input are numbered on from `seq`.
+pub fn step_numbered(
+    state: &mut State,
+    at: Timestamp,
+    seq: u64,
+    input: Input,
+    policy: &dyn Policy,
+) -> Vec<Event> {
     let mut events = Vec::new();
     let at = at.max(state.world.at);
     let due = if input == Input::Tick {
@@ -26,8 +39,10 @@ pub fn step(state: &mut State, at: Timestamp, input: Input, policy: &dyn Policy)
     let ordered = matches!(input, Input::Operator(_) | Input::Reload(_));
     let scope = Scope::of(&input);
     let mut observed = Vec::new();
+    let mut number = seq;
     for what in facts(input) {
-        observed = emit_at(state, at, what, &mut events);
+        observed = emit_as(state, at, number, what, &mut events);
+        number = number.saturating_add(1);
     }
     let cause = state.world.seq;
     let mut concerned = match scope {
@@ -76,16 +91,20 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
 
 /// Applies `what` as the next event of this instant.
 pub(super) fn emit(state: &mut State, what: What, events: &mut Vec<Event>) {
-    emit_at(state, state.world.at, what, events);
+    let seq = state.world.seq.saturating_add(1);
+    emit_as(state, state.world.at, seq, what, events);
 }
 
-/// The same at another instant; the services that an observation concerns, by index.
-fn emit_at(state: &mut State, at: Timestamp, what: What, events: &mut Vec<Event>) -> Vec<usize> {
-    let event = Event {
-        at,
-        seq: state.world.seq.saturating_add(1),
-        what,
-    };
+/// The same at another instant, under a number; the services that an observation concerns, by
+/// index.
+fn emit_as(
+    state: &mut State,
+    at: Timestamp,
+    seq: u64,
+    what: What,
+    events: &mut Vec<Event>,
+) -> Vec<usize> {
+    let event = Event { at, seq, what };
     let observed = state.applied(&event);
     events.push(event);
     observed

@@ -65,7 +65,7 @@ fn forward(
     let now = state.world().at;
     let serving = state.world().service(service).map(|known| &known.serving);
     let serving = serving.cloned().unwrap_or_default();
-    let mut rehearsal = Rehearsal::going_on(state.clone(), service, policy);
+    let mut rehearsal = Rehearsal::going_on(state, service, policy);
     let mut repeats = Vec::new();
     for group in groups {
         for series in group.fresh(now, None) {

@@ -8,9 +8,9 @@
 use super::lane::{Finding, Lane, lanes};
 use crate::failover::{
     Decision, Event, Input, Policy, PolicyFault, State, What,
-    event::{By, ConfigInForce, Rail},
+    event::{By, Rail},
     input::{Command, FreshnessReport, OperatorCommand, Reload, WitnessResult},
-    next_deadline, step,
+    narrowed, next_deadline, step,
 };
 use crate::model::{Config, PolicyText, ServiceName, TargetName, Timestamp};
 use std::sync::Arc;
@@ -104,22 +104,10 @@ impl<'a> Rehearsal<'a> {
 
     /// Goes on from what is known of a service: no lanes, and only changes from now on are kept.
     /// Others are left out, since each result would ask the policies of all that share a target.
-    pub fn going_on(mut state: State, service: &ServiceName, policy: &'a dyn Policy) -> Self {
+    pub fn going_on(state: &State, service: &ServiceName, policy: &'a dyn Policy) -> Self {
         let begin = state.world().at;
-        if let Some(config) = narrowed(&state.world().config, service) {
-            let alone = ConfigInForce {
-                by: "rehearsal".into(),
-                config: Arc::new(config),
-                zone_versions: Vec::new(),
-            };
-            state.apply(&Event {
-                at: begin,
-                seq: state.world().seq,
-                what: What::Config(alone),
-            });
-        }
         Self {
-            state,
+            state: state.narrowed(service).unwrap_or_else(|| state.clone()),
             policy,
             service: service.clone(),
             begin,
@@ -301,26 +289,4 @@ impl std::fmt::Debug for Rehearsal<'_> {
             .field("serving", &self.serving())
             .finish_non_exhaustive()
     }
-}
-
-/// The part of a configuration that concerns one service; no zones, the serial is not rehearsed.
-fn narrowed(config: &Config, service: &ServiceName) -> Option<Config> {
-    let service = config.services.get(service)?;
-    let targets = service.targets.iter().filter_map(|name| {
-        let target = config.targets.get(name)?.clone();
-        Some((name.clone(), target))
-    });
-    let monitors = service.monitors.iter().filter_map(|name| {
-        let monitor = config.monitors.get(name)?.clone();
-        Some((name.clone(), monitor))
-    });
-    let config = Config {
-        server: config.server.clone(),
-        witness: config.witness.clone(),
-        zones: Vec::new(),
-        targets: targets.collect(),
-        monitors: monitors.collect(),
-        services: [(service.name.clone(), service.clone())].into(),
-    };
-    (!config.targets.is_empty()).then_some(config)
 }
