@@ -1,7 +1,10 @@
 //! The command line: what can be said, and nothing of what it does.
 
 use super::log::when::When;
-use crate::model::{Timestamp, duration};
+use crate::{
+    model::{Param, SwitchBudget, Timestamp, duration},
+    replay::sweep::{self, Sweep},
+};
 use clap::{Args, Parser, Subcommand};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -28,6 +31,8 @@ pub(super) enum Command {
     Probe(ProbeArguments),
     /// Run policy tests
     Test(TestArguments),
+    /// Try a policy on what was recorded, and see what it would have done otherwise
+    Replay(ReplayArguments),
     /// What is answered, why, for how long, and what would change it next
     Status(StatusArguments),
     /// What happened: probe transitions, decisions, refusals, reloads, operators, in one stream
@@ -285,4 +290,94 @@ pub(super) struct FreezeArguments {
 pub(super) struct ThawArguments {
     #[command(flatten)]
     pub(super) order: OrderArguments,
+}
+
+/// Formats of a replay's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For a terminal
+    Text,
+    /// All of it, for programs
+    Json,
+    /// One file to look at
+    Html,
+    /// For a pull request
+    Md,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArguments {
+    /// A recording, a data folder, or somebody else's: CSV, Prometheus JSON, Uptime Kuma's database
+    pub(super) recording: PathBuf,
+    /// The policy to try; the default is what was recorded
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// What to compare with: a policy, "recorded", or "none" for no failover at all
+    #[arg(long, value_name = "FILE|recorded|none")]
+    pub(super) against: Option<String>,
+    /// Only this service
+    #[arg(long)]
+    pub(super) service: Option<String>,
+    /// From when on: RFC 3339 in UTC, or "7d" before now
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) since: Option<When>,
+    /// Up to when
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) until: Option<When>,
+    /// Set a parameter of the policy: FALL=5, FAILBACK=10m; may be repeated
+    #[arg(long, value_name = "K=V", value_parser = sweep::parse_set)]
+    pub(super) set: Vec<(String, Param)>,
+    /// Try several values: FALL=2..6, SLOW=400..1200/200, FAILBACK=1m,5m; may be repeated
+    #[arg(long, value_name = "K=A..B", value_parser = Sweep::parse)]
+    pub(super) sweep: Vec<Sweep>,
+    /// Targets in this order of preference, and no others of a recording's service
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(super) order: Vec<String>,
+    /// Leave out what this vantage saw
+    #[arg(long, value_name = "V")]
+    pub(super) without_vantage: Option<String>,
+    /// Only every N-th result of each series, as if the interval were so much longer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) thin: Option<u32>,
+    /// Another switch budget: "6/10m"
+    #[arg(long, value_name = "N/D", value_parser = budget)]
+    pub(super) max_switches: Option<SwitchBudget>,
+    /// What is known to have happened, instead of what probes say: lines of from,to,target,real|false
+    #[arg(long, value_name = "FILE")]
+    pub(super) incidents: Option<PathBuf>,
+    /// Bad probes in a row that make an outage
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) truth: u32,
+    /// A target is slow while its p50 over a minute is above this, ms
+    #[arg(long, value_name = "MS", default_value_t = 800)]
+    pub(super) slow: i64,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+    /// Where to write the report; the default is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Exit with 1 where this holds: "flaps > 0 || down_served_ms > recorded.down_served_ms"
+    #[arg(long, value_name = "EXPR")]
+    pub(super) fail_if: Option<String>,
+    #[command(flatten)]
+    pub(super) labels: LabelArguments,
+}
+
+/// Which labels of Prometheus say what.
+#[derive(Debug, Args)]
+pub(super) struct LabelArguments {
+    /// Prometheus: the label that names the target
+    #[arg(long, value_name = "LABEL", default_value = "instance")]
+    pub(super) target_label: String,
+    /// Prometheus: the label that names the monitor
+    #[arg(long, value_name = "LABEL", default_value = "job")]
+    pub(super) monitor_label: String,
+    /// Prometheus: the label that names the vantage; without it all is seen from one
+    #[arg(long, value_name = "LABEL")]
+    pub(super) vantage_label: Option<String>,
+}
+
+fn budget(text: &str) -> Result<SwitchBudget, String> {
+    SwitchBudget::try_from(text.to_owned())
 }

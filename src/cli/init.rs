@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &InitArguments) -> Outcome {
     // Bad probes are no failure of `init`: the servers may not be there yet.
     match super::probe_once::round(&path, None, false) {
         Ok(()) => {}
-        Err(Failed::Said) => {
+        Err(Failed::Said | Failed::Differs) => {
             complain("some probes are bad: see the reasons above, edit the configuration");
         }
         Err(Failed::Because(why) | Failed::Usage(why)) => {

@@ -1,7 +1,7 @@
 //! The command line: arguments in, text and an exit code out.
 //!
-//! Exit codes: 0 as asked, 1 it failed or `check` found errors, 2 usage. What is asked for goes
-//! to stdout, logs and complaints to stderr.
+//! Exit codes: 0 as asked, 1 it failed or `check` found errors, 2 usage, 3 a replay decides
+//! otherwise. What is asked for goes to stdout, logs and complaints to stderr.
 
 mod arguments;
 mod check;
@@ -10,6 +10,7 @@ mod init;
 pub mod log;
 mod order;
 mod probe_once;
+mod replay;
 mod serve;
 pub mod show;
 mod status;
@@ -31,6 +32,8 @@ pub(crate) enum Failed {
     Said,
     /// What was asked for makes no sense as it was asked: exit code 2.
     Usage(String),
+    /// What was compared differs, and is printed: exit code 3.
+    Differs,
 }
 
 impl From<String> for Failed {
@@ -50,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Probe(arguments) => probe_once::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
@@ -71,6 +75,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Said) => ExitCode::FAILURE,
+        Err(Failed::Differs) => ExitCode::from(3),
         Err(Failed::Usage(why)) => {
             complain(&why);
             ExitCode::from(2)

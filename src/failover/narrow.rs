@@ -95,4 +95,38 @@ impl State {
         world.ends_at = world.next_end();
         Some(Self::of(world))
     }
+
+    /// Takes over what was observed, ordered and measured from a state of the same service: its own
+    /// decisions, switches and memory stay. For a fold that missed some of its inputs.
+    pub fn catch_up(&mut self, other: &Self) {
+        let other = other.world();
+        let world = Arc::make_mut(&mut self.world);
+        for group in &mut world.groups {
+            let same = |known: &&Group| {
+                known.target == group.target
+                    && known.monitor == group.monitor
+                    && known.addresses == group.addresses
+            };
+            if let Some(known) = other.groups.iter().find(same) {
+                group.series.clone_from(&known.series);
+            }
+        }
+        for target in &mut world.targets {
+            if let Some(known) = other.target(&target.name) {
+                target.clone_from(known);
+            }
+        }
+        for service in &mut world.services {
+            if let Some(known) = other.service(&service.name) {
+                service.override_.clone_from(&known.override_);
+                service.failback_asked = known.failback_asked;
+                service.last_input_at = known.last_input_at;
+            }
+        }
+        world.witnesses.clone_from(&other.witnesses);
+        world.freeze.clone_from(&other.freeze);
+        world.wall_offset_ms = other.wall_offset_ms;
+        (world.at, world.seq) = (world.at.max(other.at), other.seq);
+        world.ends_at = world.next_end();
+    }
 }

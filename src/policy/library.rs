@@ -57,6 +57,7 @@ pub struct Library {
     versions: RefCell<BTreeMap<PolicyVersion, Rc<Running>>>,
     builtin: PolicyVersion,
     recording: Cell<bool>,
+    operations_of_last: Cell<u64>,
 }
 
 impl Default for Library {
@@ -76,6 +77,7 @@ impl Library {
             versions: RefCell::default(),
             builtin: PolicyVersion::of(BUILTIN_SOURCE, &Params::new()),
             recording: Cell::new(false),
+            operations_of_last: Cell::new(0),
         };
         let text = PolicyText {
             name: service::default_policy(),
@@ -145,6 +147,11 @@ impl Library {
             .map_or(0, |running| running.operations_max.get())
     }
 
+    /// The operations of the last evaluation, of whatever version.
+    pub fn operations_of_last(&self) -> u64 {
+        self.operations_of_last.get()
+    }
+
     /// Switches recording of reached lines on or off, for trials; off at first.
     pub fn record_lines(&self, on: bool) {
         self.recording.set(on);
@@ -183,6 +190,8 @@ impl Policy for Library {
             });
         };
         let proposed = running.decide(&self.engine, &self.ledger, service);
+        self.operations_of_last
+            .set(running.operations_of_last.get());
         if self.recording.get() {
             running.reached.borrow_mut().extend(self.ledger.lines());
         }

@@ -25,6 +25,8 @@ pub(super) struct Running {
     kept: Cell<Option<Box<Kept>>>,
     /// The most operations that one call took.
     pub(super) operations_max: Cell<u64>,
+    /// Those of the last call.
+    pub(super) operations_of_last: Cell<u64>,
 }
 
 /// What Rhai keeps between calls.
@@ -43,6 +45,7 @@ impl Running {
             reached: RefCell::default(),
             kept: Cell::default(),
             operations_max: Cell::new(0),
+            operations_of_last: Cell::new(0),
         }
     }
 
@@ -86,6 +89,7 @@ impl Running {
         kept.global.scope_level = 0;
         kept.scope.clear();
         self.kept.set(Some(kept));
+        self.operations_of_last.set(operations);
         self.operations_max
             .set(self.operations_max.get().max(operations));
         let returned = result.map_err(|error| {

@@ -35,16 +35,21 @@ impl Paint {
 
 /// One cell of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Cell(pub(super) String, pub(super) Paint);
+pub(in crate::cli) struct Cell(pub(in crate::cli) String, pub(in crate::cli) Paint);
 
 impl Cell {
-    pub(super) fn plain(text: impl Into<String>) -> Self {
+    pub(in crate::cli) fn plain(text: impl Into<String>) -> Self {
         Self(text.into(), Paint::Plain)
     }
 }
 
 /// A table under its heads. The column `flexible` is cut so that rows fit; others never are.
-pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>], flexible: usize, look: Look) -> String {
+pub(in crate::cli) fn table(
+    heads: &[&str],
+    rows: &[Vec<Cell>],
+    flexible: usize,
+    look: Look,
+) -> String {
     let head: Vec<Cell> = heads
         .iter()
         .map(|head| Cell((*head).to_owned(), Paint::Bold))
@@ -84,7 +89,7 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<Cell>], flexible: usize, look: L
 }
 
 /// A paragraph behind a coloured mark, wrapped between words, hanging under its first word.
-pub(super) fn wrapped(mark: &str, paint: Paint, text: &str, look: Look) -> String {
+pub(in crate::cli) fn wrapped(mark: &str, paint: Paint, text: &str, look: Look) -> String {
     let indent = chars(mark);
     let room = look.width.max(WIDTH_MIN).saturating_sub(indent).max(1);
     let mut lines = vec![String::new()];
@@ -138,7 +143,7 @@ fn chars(text: &str) -> usize {
 }
 
 /// An instant to the second: `2026-11-22T18:49:46Z`.
-pub(super) fn instant(at: Timestamp) -> String {
+pub(in crate::cli) fn instant(at: Timestamp) -> String {
     let text = at.to_string();
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),

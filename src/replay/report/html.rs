@@ -1,0 +1,8 @@
+//! The report as one HTML file.
+
+use super::Report;
+
+/// The report as HTML.
+pub fn html(report: &Report) -> String {
+    format!("{:?}", report.verdict)
+}
