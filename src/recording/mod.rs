@@ -17,6 +17,7 @@ mod series;
 mod writer;
 
 pub use open::{Labels, Reading, open};
+pub use series::Series;
 pub use writer::{RecordingFile, Writer};
 
 use crate::{
@@ -28,7 +29,6 @@ use crate::{
 };
 use foreign::Points;
 use lines::Lines;
-use series::Series;
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 /// The version of the format that is written, and the newest that is read.
@@ -84,6 +84,22 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// An observation of a series by its number.
+    pub fn of(at: Timestamp, seq: u64, series: usize, seen: Observation) -> Self {
+        Self {
+            at,
+            seq,
+            series,
+            ok: seen.ok,
+            rtt_us: seen.rtt_us,
+            error: seen.error,
+            late: seen.late,
+            local: seen.local.map(Arc::from),
+            cert_days: seen.cert_days,
+            value: seen.value,
+        }
+    }
+
     /// The observation that the fold takes.
     pub fn observation(&self, key: &SeriesKey) -> Observation {
         Observation {

@@ -4,12 +4,18 @@
 //! of texts, no hash and no allocation.
 
 use super::SeriesKey;
+use crate::model::Observation;
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// All series of a recording.
 #[derive(Debug, Default)]
-pub(super) struct Series {
+pub struct Series {
     keys: Vec<SeriesKey>,
+    by_key: BTreeMap<SeriesKey, usize>,
+    /// The series that came after each the last time, where observations are given whole.
+    followers: Vec<usize>,
+    /// The series of the last of them.
+    last_key: usize,
     /// As they were written: two spellings of an address are one series.
     spelt: Vec<Spelt>,
     by_spelling: BTreeMap<Vec<u8>, usize>,
@@ -39,7 +45,8 @@ impl Spelt {
 }
 
 impl Series {
-    pub(super) fn keys(&self) -> &[SeriesKey] {
+    /// All that were met, by number.
+    pub fn keys(&self) -> &[SeriesKey] {
         &self.keys
     }
 
@@ -99,13 +106,43 @@ impl Series {
         Ok(spelling)
     }
 
+    /// The number of the series of an observation.
+    pub fn of(&mut self, seen: &Observation) -> usize {
+        let guess = self.followers.get(self.last_key).copied();
+        let index = match guess.and_then(|guess| Some((guess, self.keys.get(guess)?))) {
+            Some((guess, key)) if key.is_of(seen) => guess,
+            _ => self.add(SeriesKey {
+                target: seen.target.clone(),
+                monitor: seen.monitor.clone(),
+                address: seen.address,
+                vantage: seen.vantage.clone(),
+            }),
+        };
+        if let Some(follower) = self.followers.get_mut(self.last_key) {
+            *follower = index;
+        }
+        self.last_key = index;
+        index
+    }
+
     /// The number of the series of a key.
     pub(super) fn add(&mut self, key: SeriesKey) -> usize {
-        // Only for spellings that were never met: a few hundred in the longest recording.
-        let known = self.keys.iter().position(|known| *known == key);
-        known.unwrap_or_else(|| {
-            self.keys.push(key);
-            self.keys.len() - 1
-        })
+        if let Some(&known) = self.by_key.get(&key) {
+            return known;
+        }
+        let index = self.keys.len();
+        self.by_key.insert(key.clone(), index);
+        self.keys.push(key);
+        self.followers.push(index);
+        index
+    }
+}
+
+impl SeriesKey {
+    fn is_of(&self, seen: &Observation) -> bool {
+        self.target == seen.target
+            && self.address == seen.address
+            && self.monitor == seen.monitor
+            && self.vantage == seen.vantage
     }
 }

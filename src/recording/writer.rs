@@ -1,6 +1,6 @@
 //! Writing format 1: a header, events, states, one a line.
 
-use super::{Header, header};
+use super::{Header, header, input::LINE_MAX};
 use crate::failover::{Event, State};
 use serde::Serialize;
 use std::{
@@ -48,7 +48,7 @@ impl<W: Write> Writer<W> {
     /// Adds everything that is known after the last event.
     ///
     /// # Errors
-    /// As `out` says.
+    /// As `out` says; also where it is more than a reader takes as a line.
     pub fn state(&mut self, state: &State) -> io::Result<()> {
         let world = state.world();
         let snapshot = Snapshot {
@@ -56,8 +56,15 @@ impl<W: Write> Writer<W> {
             seq: world.seq,
             state,
         };
-        serde_json::to_writer(&mut self.out, &snapshot)?;
-        self.out.write_all(b"\n")
+        let mut line = serde_json::to_vec(&snapshot)?;
+        line.push(b'\n');
+        if line.len() > LINE_MAX {
+            let (length, most) = (line.len() >> 20, LINE_MAX >> 20);
+            return Err(io::Error::other(format!(
+                "the state is a line of {length} MiB, and {most} can be read: take one service (--service), or the whole journal (without --since)"
+            )));
+        }
+        self.out.write_all(&line)
     }
 
     /// Ends the recording; what it was written to.
