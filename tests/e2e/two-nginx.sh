@@ -161,4 +161,23 @@ say "its end: the policy decides again, home within $late ms of it"
 kill "$(cat "$DIR/serve.pid")"
 wait "$(cat "$DIR/serve.pid")" || die "serve did not stop cleanly"
 rm "$DIR/serve.pid"
+
+say "replayed under its own policies, all of it comes again: reloads, overrides, restarts, kill -9"
+faithful() { # faithful RECORDING [ARGUMENTS]: that every recorded decision comes again
+    local report code=0; report=$DIR/replay.json
+    "$BIN" replay "$@" --format json -o "$report" || code=$?
+    [ "$code" = 0 ] || die "replay $* ended with $code"
+    python3 - "$report" <<'PY' || die "replay $*"
+import json, sys
+report = json.load(open(sys.argv[1]))
+fidelity = report["fidelity"]
+print(f"  {report['input']['observations']} observations, {fidelity['reproduced']} of {fidelity['decisions']} decisions,"
+      f" {fidelity['extra']} extra; recorded {report['recorded']['switches']} switches, replayed {report['candidate']['switches']}")
+if fidelity["first_difference"]: print(" ", fidelity["first_difference"])
+good = fidelity["decisions"] == fidelity["reproduced"] > 0 and fidelity["extra"] == 0 and fidelity["guaranteed"]
+same = report["recorded"]["switches"] == report["candidate"]["switches"] and report["verdict"] == "same"
+sys.exit(0 if good and same else 1)
+PY
+}
+faithful "$DIR/data"
 say "ok"
