@@ -16,8 +16,8 @@ use crate::{
         event::ConfigInForce, narrowed, step_numbered,
     },
     model::{
-        Config, Observation, PolicyName, PolicyText, PolicyVersion, ServiceName, TargetName,
-        Timestamp,
+        Config, Observation, Params, PolicyName, PolicyText, PolicyVersion, Service, ServiceName,
+        TargetName, Timestamp,
     },
     policy::Library,
     recording::{Seen, SeriesKey},
@@ -43,6 +43,10 @@ pub(super) struct Fold {
     /// The configuration in force, whole.
     config: Option<Arc<Config>>,
     texts: BTreeMap<PolicyName, PolicyText>,
+    /// Texts that the recording brings along for versions that are asked where others fault.
+    beside: Arc<[PolicyText]>,
+    /// A version that may be asked on a fault, and of which there is no text.
+    pub(super) lacks: Option<PolicyVersion>,
     series: Vec<Line>,
     in_gap: bool,
     pub(super) counts: Counts,
@@ -92,11 +96,14 @@ impl Fold {
         variant: Variant,
         library: Rc<Library>,
         since: Option<Timestamp>,
+        beside: Arc<[PolicyText]>,
     ) -> Self {
         Self {
             service,
             variant,
             library,
+            beside,
+            lacks: None,
             state: State::default(),
             since,
             runs: since.is_none(),
@@ -261,6 +268,7 @@ impl Fold {
         }
         self.state = alone;
         self.reconfigured();
+        self.know_previous();
         if self.runs && !self.variant.is_as_recorded() {
             return self.reload(world.at, world.seq, "replay");
         }
@@ -270,6 +278,35 @@ impl Fold {
                 .configured(config, &self.service, &self.texts, &self.library)?;
         }
         Ok(Vec::new())
+    }
+
+    /// Makes the version known that is asked where the one in force faults.
+    fn know_previous(&mut self) {
+        let Some(service) = self.state.world().service(&self.service) else {
+            return;
+        };
+        let Some(previous) = service.previous.clone() else {
+            return;
+        };
+        let configured = self.state.world().config.services.get(&self.service);
+        let Some(configured) = configured.filter(|_| !self.library.knows(&previous)) else {
+            return;
+        };
+        let bare = Service {
+            params: Params::new(),
+            ..configured.clone()
+        };
+        for service in [configured, &bare] {
+            let mut texts = self.texts.values().chain(self.beside.iter());
+            let text =
+                texts.find(|text| PolicyVersion::of(&text.source, &service.params) == previous);
+            let candidate = text.and_then(|text| self.library.candidate(service, text).ok());
+            if let Some(candidate) = candidate {
+                self.library.adopt(&candidate);
+                return;
+            }
+        }
+        self.lacks = Some(previous);
     }
 
     /// Puts the configuration in force as the variant has it; its event is number `seq`.

@@ -236,7 +236,9 @@ fn work_through(
         loads[least] += weight;
         shares[least].push((number, job));
     }
-    let workers = shares.into_iter().map(|share| Worker::start(share, since));
+    let workers = shares
+        .into_iter()
+        .map(|share| Worker::start(share, since, reading.beside()));
     let workers = workers
         .collect::<Result<Vec<Worker>, _>>()
         .map_err(|error| format!("no thread can be started: {error}"))?;

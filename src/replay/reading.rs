@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failover::{Event, State, What, event::ConfigInForce},
-    model::{Config, ServiceName, Timestamp},
+    model::{Config, PolicyText, ServiceName, Timestamp},
     recording::{Item, SeriesKey},
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -93,17 +93,6 @@ impl Reading {
                 let event = what(What::Policy(text.clone()));
                 ahead.push_front(Item::Event(Box::new(event)));
             }
-        } else {
-            let (at, seq) = ahead.iter().find_map(place).unwrap_or_default();
-            for text in header.policies.iter().rev() {
-                let seq = seq.saturating_sub(1);
-                let event = Event {
-                    at,
-                    seq,
-                    what: What::Policy(text.clone()),
-                };
-                ahead.push_front(Item::Event(Box::new(event)));
-            }
         }
         Ok(Self {
             source,
@@ -112,6 +101,11 @@ impl Reading {
             until,
             config,
         })
+    }
+
+    /// Texts that it brings along.
+    pub(super) fn beside(&self) -> Arc<[PolicyText]> {
+        self.source.header().policies.clone().into()
     }
 
     /// The services that it begins with.

@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{
     failover::{Decision, Event, What},
-    model::{ServiceName, Timestamp},
+    model::{PolicyText, ServiceName, Timestamp},
     policy::Library,
     recording::SeriesKey,
 };
 use serde::Serialize;
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// Differences that are kept until a gap may explain them.
 const DIFFERENCES_MAX: usize = 1_000;
@@ -86,9 +86,10 @@ impl Recorded {
         service: ServiceName,
         library: Rc<Library>,
         since: Option<Timestamp>,
+        beside: Arc<[PolicyText]>,
     ) -> Self {
         Self {
-            fold: Fold::new(service, Variant::default(), library, None),
+            fold: Fold::new(service, Variant::default(), library, None, beside),
             since,
             timeline: Timeline::default(),
             fidelity: Fidelity {
@@ -279,6 +280,14 @@ impl Recorded {
         if self.fidelity.decisions == 0 && !self.begins_with_state && self.in_force.is_none() {
             return None;
         }
+        if let Some(version) = &self.fold.lacks {
+            self.fidelity.guaranteed = false;
+            self.fidelity.notes.push(format!(
+                "{}: the recording does not hold the text of version {}, which is asked where the policy faults",
+                self.fold.service,
+                version.short()
+            ));
+        }
         self.fidelity.first_difference = self.differences.into_iter().next();
         Some((self.timeline, self.fold.counts, self.fidelity))
     }
@@ -312,12 +321,17 @@ fn in_words(event: &Event) -> Option<String> {
         .map(|target| target.as_str())
         .collect();
     let rail = decision.guard.map(|rail| format!(", {}", rail.word()));
+    let alert = decision
+        .alert
+        .as_deref()
+        .map(|alert| format!(", alert \"{alert}\""));
     let ttl = crate::model::duration::format_ms(decision.ttl_ms);
     Some(format!(
-        "{} \"{}\" (line {}, TTL {ttl}{})",
+        "{} \"{}\" (line {}, TTL {ttl}{}{})",
         serve.join(" and "),
         decision.reason,
         decision.line,
-        rail.unwrap_or_default()
+        rail.unwrap_or_default(),
+        alert.unwrap_or_default()
     ))
 }

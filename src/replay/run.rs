@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     failover::{Event, What},
-    model::{ServiceName, Timestamp},
+    model::{PolicyText, ServiceName, Timestamp},
     policy::Library,
     recording::SeriesKey,
 };
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 /// One service under one variant.
 pub(super) struct Run {
@@ -27,9 +27,10 @@ impl Run {
         variant: Variant,
         library: Rc<Library>,
         since: Option<Timestamp>,
+        beside: Arc<[PolicyText]>,
     ) -> Self {
         Self {
-            fold: Fold::new(service, variant, library, since),
+            fold: Fold::new(service, variant, library, since, beside),
             timeline: Timeline::default(),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     failover::What,
-    model::{ServiceName, TargetName, Timestamp},
+    model::{PolicyText, ServiceName, TargetName, Timestamp},
     policy::Library,
 };
 use std::{
@@ -60,9 +60,10 @@ impl Worker {
     pub(super) fn start(
         jobs: Vec<(usize, Job)>,
         since: Option<Timestamp>,
+        beside: Arc<[PolicyText]>,
     ) -> std::io::Result<Self> {
         let (batches, waiting) = sync_channel(WAITING);
-        let work = move || work(jobs, since, &waiting);
+        let work = move || work(jobs, since, &beside, &waiting);
         let thread = thread::Builder::new()
             .name("replay".to_owned())
             .spawn(work)?;
@@ -106,6 +107,7 @@ struct Watching {
 fn work(
     jobs: Vec<(usize, Job)>,
     since: Option<Timestamp>,
+    beside: &Arc<[PolicyText]>,
     batches: &Receiver<Arc<Batch>>,
 ) -> Result<Vec<(usize, Done)>, VariantError> {
     let library = Rc::new(Library::new());
@@ -118,11 +120,20 @@ fn work(
                 targets: Vec::new(),
                 since,
             })),
-            Job::Recorded(service) => {
-                Under::Recorded(Box::new(Recorded::new(service, Rc::clone(&library), since)))
-            }
+            Job::Recorded(service) => Under::Recorded(Box::new(Recorded::new(
+                service,
+                Rc::clone(&library),
+                since,
+                Arc::clone(beside),
+            ))),
             Job::Run(service, variant) => {
-                let run = Run::new(service, variant, Rc::clone(&library), since);
+                let run = Run::new(
+                    service,
+                    variant,
+                    Rc::clone(&library),
+                    since,
+                    Arc::clone(beside),
+                );
                 Under::Run(Box::new(run))
             }
         };

@@ -15,4 +15,5 @@ mod policies;
 mod policy;
 mod probe;
 mod recording;
+mod replay;
 mod tidy;

@@ -1,0 +1,50 @@
+//! What was recorded comes again: the same inputs, the same policies, the same decisions.
+
+use super::world::{life, record};
+use proptest::prelude::*;
+use sidestep::replay::{Report, Request, Source, Verdict, replay};
+use std::path::Path;
+
+fn report(path: &Path) -> Report {
+    let source = Source::open(path, &Default::default(), None).unwrap();
+    replay(source, "life", &Request::default(), &|_, _| {}).unwrap()
+}
+
+fn is_faithful(report: &Report) {
+    let fidelity = report.fidelity.clone().unwrap();
+    assert_eq!(fidelity.first_difference, None, "{fidelity:?}");
+    assert_eq!(
+        (fidelity.reproduced, fidelity.extra),
+        (fidelity.decisions, 0),
+        "{fidelity:?}"
+    );
+    assert!(fidelity.guaranteed);
+    assert_eq!(report.recorded.as_ref(), Some(&report.candidate));
+    assert_eq!(report.verdict, Verdict::Same);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_life_comes_again(seed in any::<u64>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let life = life(seed, 1_500);
+        let whole = report(&record(folder.path(), &life, None));
+        is_faithful(&whole);
+        prop_assert!(whole.fidelity.unwrap().decisions > 0);
+    }
+
+    #[test]
+    fn a_stretch_that_begins_with_its_state_comes_again(seed in any::<u64>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let life = life(seed, 1_500);
+        for index in 0..life.states.len().min(3) {
+            // Before the first configuration there is nothing to decide.
+            if life.states[index].1.world().services.is_empty() {
+                continue;
+            }
+            is_faithful(&report(&record(folder.path(), &life, Some(index))));
+        }
+    }
+}

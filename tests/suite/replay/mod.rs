@@ -1,0 +1,5 @@
+//! Replays: what was recorded, folded again.
+#![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests for tests.
+
+mod fidelity;
+mod world;
