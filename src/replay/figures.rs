@@ -193,7 +193,7 @@ fn detected(timeline: &Timeline, truth: &Truth, (from, to): (Timestamp, Timestam
                 (Some(since), false) => {
                     answered_since = None;
                     // The outage that goes on when it is left, a moment before.
-                    let count = down.all().partition_point(|(begin, _)| *begin < served.at);
+                    let count = down.all().partition_point(|(begin, _)| *begin <= served.at);
                     if let Some(&(begin, end)) = down.all()[..count].last()
                         && end > served.at
                         && (from..=to).contains(&served.at)

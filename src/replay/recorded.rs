@@ -123,6 +123,7 @@ impl Recorded {
             },
             Entry::Probe(seen) => {
                 self.settle();
+                self.from_header = false;
                 self.last = Some((seen.at, seen.seq));
                 self.replayed = decisions(self.fold.probe(seen));
             }
@@ -220,6 +221,7 @@ impl Recorded {
                 self.serve(old);
             } else if !self.from_header
                 && let Some(in_force) = &self.in_force
+                && new.is_some_and(|new| !is_answered_alike(new, in_force))
             {
                 // Nothing was decided: what was in force stays.
                 self.fold.state.apply(in_force);
@@ -309,6 +311,14 @@ fn is_same(new: &Event, old: &Event) -> bool {
         policy: old.policy.clone(),
         ..new.clone()
     } == *old
+}
+
+/// Whether DNS answers the same under two decisions.
+fn is_answered_alike(new: &Event, old: &Event) -> bool {
+    let (What::Decision(new), What::Decision(old)) = (&new.what, &old.what) else {
+        return false;
+    };
+    (&new.serve, new.ttl_ms) == (&old.serve, old.ttl_ms)
 }
 
 fn in_words(event: &Event) -> Option<String> {
