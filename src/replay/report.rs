@@ -2,8 +2,13 @@
 //!
 //! Times are integers in ms, instants ms since the epoch. `report/schema.json` describes it.
 
+mod band;
+mod escape;
 mod html;
+mod lane;
 mod markdown;
+mod picture;
+mod scale;
 pub mod summary;
 pub mod words;
 

@@ -57,14 +57,23 @@ impl Spans {
         self.closed[..count].last().is_some_and(|(_, to)| at < *to)
     }
 
+    /// Those parts of them that are in [from, to).
+    pub(super) fn within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let first = self.closed.partition_point(|(_, end)| *end <= from);
+        self.closed[first..]
+            .iter()
+            .take_while(move |(begin, _)| *begin < to)
+            .map(move |(begin, end)| ((*begin).max(from), (*end).min(to)))
+    }
+
     /// How much of [from, to) they cover, ms.
     pub fn within_ms(&self, from: Timestamp, to: Timestamp) -> i64 {
-        let first = self.closed.partition_point(|(_, end)| *end <= from);
-        let inside = self.closed[first..]
-            .iter()
-            .take_while(|(begin, _)| *begin < to);
-        inside
-            .map(|(begin, end)| (*end).min(to).since_ms((*begin).max(from)))
+        self.within(from, to)
+            .map(|(begin, end)| end.since_ms(begin))
             .sum()
     }
 
