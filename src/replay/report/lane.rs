@@ -21,7 +21,7 @@ const STRIP_HEIGHT: i64 = 5;
 /// Units of width inside a lane.
 const UNITS: i64 = 4_000;
 /// A share of bad probes, however small, is this high.
-const BAD_LEAST: i64 = 4;
+const BAD_LEAST: i64 = 2;
 /// Below a round-trip time of so many µs the line of latency lies on the ground.
 const FASTEST_US: u32 = 1_000;
 

@@ -1,0 +1,3 @@
+//! Replays: what comes of recordings under other policies, and how it is said.
+
+mod report;
