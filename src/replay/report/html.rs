@@ -152,7 +152,7 @@ fn measured(report: &Report) -> String {
 }
 
 fn figures(report: &Report) -> String {
-    let mut html = "<section><h2>Summary</h2>\n".to_owned();
+    let mut html = "<section class=\"summary\"><h2>Summary</h2>\n".to_owned();
     html += &table_html(&summary::summary(report), 1, |_| "");
     let services = summary::services(report);
     if !services.rows.is_empty() {
@@ -252,7 +252,7 @@ fn divergences(report: &Report) -> String {
     let more = all.saturating_sub(LISTED_MAX as u64);
     if more > 0 {
         let more = words::counted(more, "divergence", "divergences");
-        let _ = write!(html, "<p>{more} more: --format json has them</p>\n");
+        let _ = writeln!(html, "<p>{more} more: --format json has them</p>");
     }
     html + "</section>\n"
 }
