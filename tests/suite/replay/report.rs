@@ -299,8 +299,8 @@ impl Schema {
         let schema = self.resolved(schema);
         if let Some(any) = schema.get("anyOf") {
             let null = json!({"type": "null"});
-            let one = any.as_array().unwrap().iter();
-            let one = one.filter(|one| (**one == null) == value.is_null()).next();
+            let mut all = any.as_array().unwrap().iter();
+            let one = all.find(|one| (**one == null) == value.is_null());
             return self.read(value, &one.unwrap().clone(), place);
         }
         let mut fault = |what: &str| self.found.push(format!("{place} {what}: {value}"));
