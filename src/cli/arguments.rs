@@ -32,7 +32,7 @@ pub(super) enum Command {
     /// Run policy tests
     Test(TestArguments),
     /// Try a policy on what was recorded, and see what it would have done otherwise
-    Replay(ReplayArguments),
+    Replay(Box<ReplayArguments>),
     /// What is answered, why, for how long, and what would change it next
     Status(StatusArguments),
     /// What happened: probe transitions, decisions, refusals, reloads, operators, in one stream

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod service;
 pub mod story;
 pub mod target;
+pub mod text;
 pub mod time;
 
 pub use config::{Config, ServerConfig, WitnessConfig, ZoneConfig, ZoneSource};

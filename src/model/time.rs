@@ -37,6 +37,15 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// This instant to the second: `2026-11-22T18:49:46Z`.
+    pub fn to_the_second(self) -> String {
+        let text = self.to_string();
+        match text.split_once('.') {
+            Some((seconds, _)) => format!("{seconds}Z"),
+            None => text,
+        }
+    }
+
     /// The hour of the day, 0–23, UTC.
     pub fn hour(self) -> i64 {
         self.0.rem_euclid(DAY_MS) / HOUR_MS

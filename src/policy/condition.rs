@@ -11,7 +11,7 @@ pub enum Figure {
     /// A number.
     Int(i64),
     /// Numbers by name: `recorded.flaps`.
-    Group(BTreeMap<String, Figure>),
+    Group(BTreeMap<String, Self>),
     /// There is none: every comparison with it but `!=` is false.
     None,
 }

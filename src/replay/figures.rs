@@ -98,8 +98,8 @@ impl Figures {
             if served.place == 0 && !served.serve.is_empty() {
                 figures.on_primary_ms += end.since_ms(begin);
             }
-            figures.down_served_ms += all_down(truth, &served.serve).within_ms(begin, end);
         }
+        figures.down_served_ms = nobody_there(timeline, truth, (from, to)).within_ms(from, to);
         figures.exposed_ms = figures.down_served_ms;
         let changes = &timeline.changes;
         let switches = (1..changes.len()).filter(|&index| {
@@ -168,6 +168,23 @@ fn all_down(truth: &Truth, serve: &[TargetName]) -> Spans {
         all = Some(all.map_or_else(|| down.clone(), |all| all.and(&down)));
     }
     all.unwrap_or_default()
+}
+
+/// When everything that a timeline serves between two instants was down.
+pub(super) fn nobody_there(
+    timeline: &Timeline,
+    truth: &Truth,
+    (from, to): (Timestamp, Timestamp),
+) -> Spans {
+    let (mut found, mut known) = (Vec::new(), BTreeMap::new());
+    for (begin, end, served) in timeline.spans(from, to) {
+        let down = known
+            .entry(&served.serve)
+            .or_insert_with(|| all_down(truth, &served.serve));
+        let inside = down.within(begin, end);
+        found.extend(inside);
+    }
+    Spans::of(found)
 }
 
 fn flaps(changes: &[Served], switches: &[usize]) -> u64 {

@@ -18,6 +18,18 @@ pub struct Bin {
     pub rtt_us_max: u32,
 }
 
+impl Bin {
+    /// What was observed in both.
+    #[must_use]
+    pub(super) fn joined(self, other: &Self) -> Self {
+        Self {
+            good: self.good.saturating_add(other.good),
+            bad: self.bad.saturating_add(other.bad),
+            rtt_us_max: self.rtt_us_max.max(other.rtt_us_max),
+        }
+    }
+}
+
 /// Lanes of a service's targets under one scale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lanes {
@@ -66,13 +78,9 @@ impl Lanes {
     fn halve(&mut self) {
         self.bin_ms = self.bin_ms.saturating_mul(2);
         for bins in self.bins.values_mut() {
-            let joined = bins.chunks(2).map(|pair| {
-                pair.iter().fold(Bin::default(), |all, one| Bin {
-                    good: all.good.saturating_add(one.good),
-                    bad: all.bad.saturating_add(one.bad),
-                    rtt_us_max: all.rtt_us_max.max(one.rtt_us_max),
-                })
-            });
+            let joined = bins
+                .chunks(2)
+                .map(|pair| pair.iter().fold(Bin::default(), Bin::joined));
             *bins = joined.collect();
         }
     }

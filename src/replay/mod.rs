@@ -415,7 +415,7 @@ fn put_together(
         services: reports,
         divergences: found,
         divergences_left_out: left_out as u64,
-        sweep: swept(sets, sweeps),
+        sweep: swept(sets, &sweeps),
         verdict,
     }
 }
@@ -480,27 +480,33 @@ fn truth_report(
         incidents: request.incidents.as_ref().map(|(_, file)| file.clone()),
         ..TruthReport::default()
     };
+    // Services that share a target may use other monitors: it was down where any of them says so.
+    let mut all = Truth::default();
     for truth in truths {
-        for (target, spans) in &truth.down {
-            let inside = spans
-                .all()
-                .iter()
-                .filter(|(begin, end)| *end > from && *begin < to);
-            report.outages.insert(target.clone(), inside.count() as u64);
-            report
-                .down_ms
-                .insert(target.clone(), spans.within_ms(from, to));
+        for (kind, of) in [(&mut all.down, &truth.down), (&mut all.slow, &truth.slow)] {
+            for (target, spans) in of {
+                let known = kind.entry(target.clone()).or_default();
+                *known = known.or(spans);
+            }
         }
-        for (target, spans) in &truth.slow {
-            report
-                .slow_for_ms
-                .insert(target.clone(), spans.within_ms(from, to));
-        }
+    }
+    for (target, spans) in &all.down {
+        let mut inside = spans.all().to_vec();
+        inside.retain(|(begin, end)| *end > from && *begin < to);
+        report.outages.insert(target.clone(), inside.len() as u64);
+        report
+            .down_ms
+            .insert(target.clone(), spans.within_ms(from, to));
+    }
+    for (target, spans) in &all.slow {
+        report
+            .slow_for_ms
+            .insert(target.clone(), spans.within_ms(from, to));
     }
     report
 }
 
-fn swept(sets: &[Params], sweeps: Vec<Vec<Figures>>) -> Vec<Swept> {
+fn swept(sets: &[Params], sweeps: &[Vec<Figures>]) -> Vec<Swept> {
     let sums: Vec<Figures> = sweeps.iter().map(|all| Figures::sum(all.iter())).collect();
     let beats = |one: &Figures, other: &Figures| {
         let (a, b) = (

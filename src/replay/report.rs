@@ -1,9 +1,16 @@
 //! The report of a replay: what JSON has under stable keys, and every other format is made of.
 //!
-//! Times are integers in ms, instants ms since the epoch. `schema/replay.json` describes it.
+//! Times are integers in ms, instants ms since the epoch. `report/schema.json` describes it.
 
+mod band;
+mod escape;
 mod html;
+mod lane;
 mod markdown;
+mod picture;
+mod scale;
+pub mod summary;
+pub mod words;
 
 pub use super::{
     divergence::{Divergence, Side},

@@ -57,14 +57,23 @@ impl Spans {
         self.closed[..count].last().is_some_and(|(_, to)| at < *to)
     }
 
+    /// Those parts of them that are in [from, to).
+    pub(super) fn within(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let first = self.closed.partition_point(|(_, end)| *end <= from);
+        self.closed[first..]
+            .iter()
+            .take_while(move |(begin, _)| *begin < to)
+            .map(move |(begin, end)| ((*begin).max(from), (*end).min(to)))
+    }
+
     /// How much of [from, to) they cover, ms.
     pub fn within_ms(&self, from: Timestamp, to: Timestamp) -> i64 {
-        let first = self.closed.partition_point(|(_, end)| *end <= from);
-        let inside = self.closed[first..]
-            .iter()
-            .take_while(|(begin, _)| *begin < to);
-        inside
-            .map(|(begin, end)| (*end).min(to).since_ms((*begin).max(from)))
+        self.within(from, to)
+            .map(|(begin, end)| end.since_ms(begin))
             .sum()
     }
 
@@ -165,13 +174,13 @@ mod tests {
     fn a_majority_of_those_that_know_decides() {
         let always = spans(&[(0, 100)]);
         let one = (always.clone(), spans(&[(10, 50)]));
-        let two = (always.clone(), spans(&[(20, 60)]));
+        let two = (always, spans(&[(20, 60)]));
         let well = (spans(&[(0, 30)]), Spans::default());
         assert_eq!(majority(std::slice::from_ref(&one)), spans(&[(10, 50)]));
         assert_eq!(majority(&[one.clone(), two.clone()]), spans(&[(20, 50)]));
         // The third is silent from 30 on, and it takes both of the others all the same.
         assert_eq!(
-            majority(&[one.clone(), two.clone(), well.clone()]),
+            majority(&[one.clone(), two, well.clone()]),
             spans(&[(20, 50)])
         );
         assert_eq!(majority(&[one, well]), spans(&[(30, 50)]));

@@ -16,7 +16,7 @@ use crate::{
         Against, ReplayError, Report, Request, Source, Variant, Verdict,
         incidents::Incidents,
         replay,
-        report::{Differences, Figures, html, markdown},
+        report::{Differences, Figures, html, markdown, words},
         truth::Measure,
     },
 };
@@ -137,12 +137,12 @@ fn progress() -> impl Fn(u64, Timestamp) {
             return;
         }
         last.set(Instant::now());
-        let observations = text::grouped(observations);
+        let observations = words::grouped(observations);
         // Nobody misses it.
         let _ = write!(
             std::io::stderr(),
             "\r{observations} observations, {} \x1b[K\r",
-            text::day(at)
+            at.to_the_second()
         );
     }
 }

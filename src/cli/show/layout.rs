@@ -1,7 +1,9 @@
 //! Columns, wrapping and colours: text that fits, whatever is in it.
 
 use super::Look;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, text::cut};
+
+pub(in crate::cli) use crate::model::text::clean;
 
 /// The narrowest text that is tried for.
 const WIDTH_MIN: usize = 40;
@@ -117,36 +119,11 @@ pub(in crate::cli) fn wrapped(mark: &str, paint: Paint, text: &str, look: Look) 
     whole
 }
 
-/// The text without control characters, and without those that break lines or turn the direction
-/// of what follows: what a policy says must not drive the terminal.
-pub(in crate::cli) fn clean(text: &str) -> String {
-    let drives = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if drives(c) { ' ' } else { c })
-        .collect()
-}
-
-/// The first characters, with `…` where some are missing.
-fn cut(text: &str, width: usize) -> String {
-    if chars(text) <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
-}
-
 fn chars(text: &str) -> usize {
     text.chars().count()
 }
 
 /// An instant to the second: `2026-11-22T18:49:46Z`.
 pub(in crate::cli) fn instant(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
-    }
+    at.to_the_second()
 }
