@@ -41,7 +41,7 @@ fn service_of(story: &Story, policy: &PolicyText) -> Service {
         names: Vec::new(),
         ttl_ms: story.ttl_ms,
         targets: story.targets.clone(),
-        monitors: vec!["probe".into()],
+        monitors: story.monitors.clone(),
         policy: policy.name.clone(),
         params: story.params.clone(),
         history_ms: crate::model::service::default_history_ms(),

@@ -3,7 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`runner`], [`lane`] | what is served when these probes end like that? |
-//! | [`story`], [`chart`] | does a policy do what its test says, and what did it do instead? |
+//! | [`story`], [`stage`], [`chart`] | does a policy do what its test says, and what did it do instead? |
 //! | [`trials`] | does a policy fault in any world of a fixed matrix? |
 //! | [`worst_case`] | how long does a failover take, at worst? |
 //! | [`outlook`] | what would change the present answer next? |
@@ -15,6 +15,7 @@ pub mod chart;
 pub mod lane;
 pub mod outlook;
 pub mod runner;
+mod stage;
 pub mod story;
 pub mod trials;
 mod worlds;

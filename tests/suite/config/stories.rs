@@ -60,10 +60,21 @@ fn the_designs_example_is_a_story() {
                 "backup",
             ),
         ],
+        monitors: [
+            MonitorName(
+                "story",
+            ),
+        ],
+        any: {},
         rows: [
             StoryRow {
+                label: "primary",
                 target: TargetName(
                     "primary",
+                ),
+                address: 1,
+                monitor: MonitorName(
+                    "story",
                 ),
                 vantage: None,
                 timeline: Timeline {
@@ -89,8 +100,13 @@ fn the_designs_example_is_a_story() {
                 },
             },
             StoryRow {
+                label: "backup",
                 target: TargetName(
                     "backup",
+                ),
+                address: 1,
+                monitor: MonitorName(
+                    "story",
                 ),
                 vantage: None,
                 timeline: Timeline {
@@ -107,10 +123,11 @@ fn the_designs_example_is_a_story() {
             },
         ],
         freshness: {},
-        asked: [],
+        happens: [],
         expect: [
             StoryExpectation {
                 at_ms: 8000,
+                dated: false,
                 serve: [
                     TargetName(
                         "backup",
@@ -120,10 +137,13 @@ fn the_designs_example_is_a_story() {
                     "primary is down",
                 ),
                 ttl_ms: None,
+                guard: None,
+                alert: None,
                 line: 7,
             },
             StoryExpectation {
                 at_ms: 370000,
+                dated: false,
                 serve: [
                     TargetName(
                         "primary",
@@ -131,9 +151,12 @@ fn the_designs_example_is_a_story() {
                 ],
                 reason: None,
                 ttl_ms: None,
+                guard: None,
+                alert: None,
                 line: 7,
             },
         ],
+        recording: None,
     },
 ]
 "##);
@@ -186,7 +209,7 @@ expect = [{ at = "1s", serve = "a" }]
     );
     assert_eq!((all.max_switches, all.params.len()), (None, 3));
     assert_eq!(all.freshness["alpha"], StoryFreshness::Stale);
-    let asked: Vec<i64> = all.asked.iter().map(|one| one.at_ms).collect();
+    let asked: Vec<i64> = all.happens.iter().map(|one| one.at_ms).collect();
     assert_eq!(asked, [5_000, 20_000], "in the order of time");
     assert_eq!(
         (
