@@ -2,9 +2,9 @@
 
 use crate::{
     config::parse_stories,
-    failover::rehearsal::{StoryOutcome, run_story},
+    failover::rehearsal::{StoryOutcome, run_story, story::story_version},
     model::{Diagnostic, OnFault, OnReload, PolicyText, Service, story::Story},
-    policy::Library,
+    policy::{Coverage, Library},
 };
 use std::path::Path;
 
@@ -32,6 +32,22 @@ pub fn run(
         outcomes.push((story, outcome));
     }
     Ok(outcomes)
+}
+
+/// Runs every story once more and says which statements of the policy ran. What becomes of the
+/// stories is [`run`]'s to say: here the policy notes what it does, and has more room for it.
+///
+/// # Errors
+/// As [`run`], and where what runs cannot be noted.
+pub fn cover(file: &str, tests: &str, policy: &PolicyText) -> Result<Coverage, Vec<Diagnostic>> {
+    let library = Library::covering();
+    let mut coverage = Coverage::default();
+    for (story, _) in run(&library, file, tests, policy)? {
+        if let Some(ran) = library.coverage(&story_version(&story, policy)) {
+            coverage.add(&ran);
+        }
+    }
+    Ok(coverage)
 }
 
 /// A service as the story has one: its targets and parameters matter to the lint.

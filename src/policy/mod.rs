@@ -7,6 +7,7 @@
 //! This is the only module that knows Rhai.
 
 mod api;
+pub mod coverage;
 mod diagnose;
 mod engine;
 mod fault;
@@ -19,6 +20,7 @@ mod params;
 mod running;
 
 pub use api::definitions;
+pub use coverage::Coverage;
 pub use library::{Candidate, Library};
 
 /// Version of the engine, for the journal.
