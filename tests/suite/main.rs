@@ -14,4 +14,5 @@ mod journal;
 mod policies;
 mod policy;
 mod probe;
+mod recording;
 mod tidy;
