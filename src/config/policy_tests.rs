@@ -338,7 +338,7 @@ fn expect(table: &Table<'_>, told: Option<(&[TargetName], i64)>) -> Vec<StoryExp
     expect
 }
 
-/// Reads `at` of a test on a recording: a date, or how long after its first result.
+/// Reads `at` of a test on a recording: a date, or how long after its begin.
 fn dated(item: &Table<'_>) -> Option<(Field<i64>, bool)> {
     let text = item.text("at")?;
     let at = text.at;
@@ -352,7 +352,7 @@ fn dated(item: &Table<'_>) -> Option<(Field<i64>, bool)> {
     }
     let word = shown(text.value);
     let message = format!(
-        "'{word}' is no instant of a recording: write \"2026-11-22T18:49:46Z\", or \"10m\" after its first result"
+        "'{word}' is no instant of a recording: write \"2026-11-22T18:49:46Z\", or \"10m\" after its begin"
     );
     item.doc.error(at, message);
     None

@@ -511,7 +511,7 @@ pub const HAPPENS: &[Key] = &[
     key(
         "age",
         Duration,
-        "how far behind these copies are; default \"1d\" for stale, \"0s\" for fresh",
+        "how far behind these copies are, or \"unknown\"; default \"1d\" for stale, \"0s\" for fresh",
     ),
     key(
         "drift",

@@ -1,5 +1,7 @@
 //! Running a policy's tests: the file's stories through the rehearsal, under the real engine.
 
+mod told;
+
 use crate::{
     config::parse_stories,
     failover::rehearsal::{StoryOutcome, run_story, story::story_version},
@@ -21,14 +23,30 @@ pub fn run(
     let stories = parse_stories(file, tests)?;
     let mut outcomes = Vec::new();
     for story in stories {
-        let candidate = library
-            .candidate(&service_of(&story, policy), policy)
-            .map_err(|found| {
+        let loaded = |service: &Service| -> Result<i64, Vec<Diagnostic>> {
+            let candidate = library.candidate(service, policy).map_err(|found| {
                 let of = |found| of_story(file, tests, &story, policy, found);
                 found.into_iter().map(of).collect::<Vec<_>>()
             })?;
-        library.adopt(&candidate);
-        let outcome = run_story(&story, policy, candidate.windows_ms, library);
+            library.adopt(&candidate);
+            Ok(candidate.windows_ms)
+        };
+        let outcome = match &story.recording {
+            Some(source) => {
+                let path = Path::new(file).with_file_name(&source.path);
+                match told::open(&story, source, &path) {
+                    Err(why) => StoryOutcome::failed(&story, why),
+                    Ok(told) => {
+                        let keep_ms = loaded(&told.service(&story, policy))?;
+                        told.run(&story, policy, keep_ms, library)
+                    }
+                }
+            }
+            None => {
+                let keep_ms = loaded(&service_of(&story, policy))?;
+                run_story(&story, policy, keep_ms, library)
+            }
+        };
         outcomes.push((story, outcome));
     }
     Ok(outcomes)

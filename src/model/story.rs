@@ -219,7 +219,7 @@ pub enum Happening {
 /// What must be served at an instant of a story.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoryExpectation {
-    /// When, ms: from the story's begin or the recording's first result, or since 1970 where
+    /// When, ms: from the story's or the recording's begin, or since 1970 where
     /// [`dated`](Self::dated); after the results of that instant.
     pub at_ms: i64,
     /// Whether it is an instant of a recording.
@@ -232,7 +232,7 @@ pub struct StoryExpectation {
     pub ttl_ms: Option<i64>,
     /// The rail that holds, by its word; `none` for none.
     pub guard: Option<String>,
-    /// A part of the alert that stands.
+    /// A part of the alert that stands, or that was said with the last switch.
     pub alert: Option<String>,
     /// Where it stands in its file, from 1.
     pub line: usize,

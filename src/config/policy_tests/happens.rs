@@ -138,11 +138,15 @@ fn clock(item: &Table<'_>) -> Option<Happening> {
 }
 
 fn measured(item: &Table<'_>, targets: &[TargetName]) -> Vec<Happening> {
-    let age = item.duration("age", INSTANTS_MS);
+    let unknown = item.text("age").is_some_and(|age| age.value == "unknown");
+    let age = match unknown {
+        true => Some(-1),
+        false => item.duration("age", INSTANTS_MS).map(|age| age.value),
+    };
     let one = |(target, is): (TargetName, StoryFreshness)| Happening::Freshness {
         target,
         is,
-        age_ms: age.map_or(age_ms(is), |age| age.value),
+        age_ms: age.unwrap_or(age_ms(is)),
     };
     freshness(item, targets).into_iter().map(one).collect()
 }

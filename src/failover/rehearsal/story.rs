@@ -12,7 +12,7 @@ use super::{
 };
 use crate::failover::{Input, Policy, Rail};
 use crate::model::{
-    Config, FailureReason, PolicyText, PolicyVersion, ServiceName, TargetName,
+    Config, FailureReason, PolicyText, PolicyVersion, ServiceName, TargetName, Timestamp,
     duration::format_ms,
     story::{Cell, Happening, Story, StoryExpectation, StoryFreshness},
     time::DAY_MS,
@@ -20,6 +20,8 @@ use crate::model::{
 
 /// Round-trip time of a good probe of which the story says none.
 const RTT_MS: u32 = 20;
+/// A failed story on a recording shows this many changes at most.
+const CHANGES_SHOWN: usize = 20;
 /// A failed story says this many of its failures at most.
 const FAILURES_MAX: usize = 20;
 
@@ -34,6 +36,8 @@ pub struct StoryOutcome {
     pub changes: Vec<Change>,
     /// How long the story is, ms.
     pub length_ms: i64,
+    /// When it begins.
+    pub begin: Timestamp,
 }
 
 /// One expectation that was not met, or a fault of the policy.
@@ -64,7 +68,23 @@ impl StoryOutcome {
             text.push_str(&format!("  {}\n", failure.message));
         }
         text.push('\n');
-        text.push_str(&chart(story, &self.changes, first.at_ms));
+        if story.recording.is_some() {
+            text.push_str(&self.dated());
+        } else {
+            text.push_str(&chart(story, &self.changes, first.at_ms));
+        }
+        text
+    }
+
+    /// What was served when, of a story on a recording; the last of it.
+    fn dated(&self) -> String {
+        let mut text = String::new();
+        let skipped = self.changes.len().saturating_sub(CHANGES_SHOWN);
+        for change in &self.changes[skipped..] {
+            let at = self.begin.plus_ms(change.at_ms);
+            let (serve, line, reason) = (join(&change.serve), change.line, &change.reason);
+            text.push_str(&format!("  {at} -> {serve} (line {line}): {reason}\n"));
+        }
         text
     }
 }
@@ -84,12 +104,7 @@ pub fn run_story(
 ) -> StoryOutcome {
     let service = ServiceName::from("story");
     let config = stage::config(story, text, keep_ms, &service);
-    let mut outcome = StoryOutcome {
-        name: story.name.clone(),
-        failures: Vec::new(),
-        changes: Vec::new(),
-        length_ms: i64::from(story.cells()).saturating_mul(story.interval_ms),
-    };
+    let mut outcome = StoryOutcome::new(story);
     let Some(rehearsal) = Rehearsal::new(&config, &service, text, policy) else {
         outcome.fail(0, story.line, "the story has no target".into());
         return outcome;
@@ -108,7 +123,41 @@ pub fn run_story(
 }
 
 impl StoryOutcome {
-    fn fail(&mut self, at_ms: i64, line: usize, message: String) {
+    pub(super) fn new(story: &Story) -> Self {
+        Self {
+            name: story.name.clone(),
+            failures: Vec::new(),
+            changes: Vec::new(),
+            length_ms: i64::from(story.cells()).saturating_mul(story.interval_ms),
+            begin: super::BEGIN,
+        }
+    }
+
+    /// A story that could not be run, and why.
+    pub fn failed(story: &Story, why: String) -> Self {
+        let mut outcome = Self::new(story);
+        outcome.fail(0, story.line, why);
+        outcome
+    }
+
+    /// Keeps what was served, and adds each fault of the policy once.
+    pub(super) fn ended(&mut self, rehearsal: &Rehearsal<'_>, line: usize) {
+        self.changes = rehearsal.changes().to_vec();
+        let mut seen = Vec::new();
+        for fault in rehearsal.faults() {
+            if seen.contains(&fault) {
+                continue;
+            }
+            seen.push(fault);
+            let message = format!(
+                "the policy faulted at line {}: {}",
+                fault.line, fault.message
+            );
+            self.fail(0, line, message);
+        }
+    }
+
+    pub(super) fn fail(&mut self, at_ms: i64, line: usize, message: String) {
         if self.failures.len() < FAILURES_MAX {
             self.failures.push(StoryFailure {
                 at_ms,
@@ -164,8 +213,7 @@ impl Run<'_> {
             self.outcome
                 .fail(expectation.at_ms, expectation.line, message);
         }
-        self.outcome.changes = self.rehearsal.changes().to_vec();
-        self.faults();
+        self.outcome.ended(&self.rehearsal, self.story.line);
     }
 
     /// What is known before the first result: how fresh copies are, and that the witness answers.
@@ -205,7 +253,8 @@ impl Run<'_> {
                 (_, Some(expectation)) => {
                     self.expected += 1;
                     self.rehearsal.pass(expectation.at_ms);
-                    let message = otherwise(&self.rehearsal, &self.service, expectation);
+                    let message =
+                        otherwise(&self.rehearsal, &self.service, expectation, &format_ms);
                     if let Some(message) = message {
                         self.outcome
                             .fail(expectation.at_ms, expectation.line, message);
@@ -215,37 +264,23 @@ impl Run<'_> {
             }
         }
     }
-
-    fn faults(&mut self) {
-        let mut seen = Vec::new();
-        for fault in self.rehearsal.faults() {
-            if seen.contains(fault) {
-                continue;
-            }
-            seen.push(fault.clone());
-            let message = format!(
-                "the policy faulted at line {}: {}",
-                fault.line, fault.message
-            );
-            self.outcome.fail(0, self.story.line, message);
-        }
-    }
 }
 
-/// What differs from an expectation now.
+/// What differs from an expectation now; `shown` writes an instant, ms after the begin.
 pub(super) fn otherwise(
     rehearsal: &Rehearsal<'_>,
     service: &ServiceName,
     expected: &StoryExpectation,
+    shown: &dyn Fn(i64) -> String,
 ) -> Option<String> {
-    let at = format_ms(expected.at_ms);
+    let at = shown(expected.at_ms);
     let last = rehearsal.changes().last();
     let since = last.map_or(0, |change| change.at_ms);
     let why = last.map_or("", |change| &change.reason);
     let served = format!(
         "{} is served since {} because \"{why}\" (line {})",
         join(rehearsal.serving()),
-        format_ms(since),
+        shown(since),
         last.map_or(0, |change| change.line),
     );
     if rehearsal.serving() != expected.serve {
@@ -274,8 +309,12 @@ pub(super) fn otherwise(
         }
     }
     if let Some(part) = &expected.alert {
-        let alert = rehearsal.decision().and_then(|d| d.alert.as_deref());
-        if !alert.is_some_and(|alert| alert.contains(part.as_str())) {
+        // What was said with the switch, or what stands now.
+        let switched = last.and_then(|change| change.alert.as_deref());
+        let stands = rehearsal.decision().and_then(|d| d.alert.as_deref());
+        let mut alerts = [switched, stands].into_iter().flatten();
+        if !alerts.any(|alert| alert.contains(part.as_str())) {
+            let alert = stands.or(switched);
             let stands = alert.map_or("there is none".into(), |alert| format!("it is \"{alert}\""));
             return Some(format!(
                 "expected an alert with \"{part}\" at {at}, but {stands}"
