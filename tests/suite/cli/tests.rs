@@ -183,7 +183,7 @@ fn a_junit_report_says_what_the_terminal_says() {
     assert!(said.out.contains(message.as_str()));
     // The chart as the terminal shows it.
     assert!(
-        chart.contains("a      .....xxxx\n") && said.out.contains(chart.trim_end()),
+        chart.contains("a       .....xxxx\n") && said.out.contains(chart.trim_end()),
         "{chart}"
     );
     // The same tests give the same file.

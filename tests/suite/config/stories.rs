@@ -512,7 +512,7 @@ fn later_cases() -> Vec<(String, &'static str)> {
             on_recording(
                 "expect = [{ at = \"2m\", serve = \"b\" }, { at = \"1m\", serve = \"b\" }]",
             ),
-            r##"f.test.toml:4:47: earlier than the expectation before it: write them in the order of time"##,
+            r##"f.test.toml:4:46: earlier than the expectation before it: write them in the order of time"##,
         ),
     ]
 }
