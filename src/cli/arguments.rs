@@ -132,6 +132,16 @@ pub(super) struct TestArguments {
     /// Print results as JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Name the lines of each policy that no test ran
+    #[arg(long)]
+    pub(super) coverage: bool,
+    /// With --coverage: fail where less than this of a policy's lines ran, in a hundred
+    #[arg(long, value_name = "PERCENT", requires = "coverage",
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) fail_under: Option<u8>,
+    /// Write the results to a file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,14 @@
 //! `sidestep test`: runs the policies' tests; a failed one shows what was served when.
 
+mod coverage;
+mod junit;
+
 use super::{Failed, Outcome, arguments::TestArguments, complain, print};
 use crate::{
     config,
     daemon::stories,
-    model::PolicyText,
+    failover::rehearsal::StoryOutcome,
+    model::{Diagnostic, PolicyText, story::Story},
     policy::{self, Library},
 };
 use std::{
@@ -15,13 +19,6 @@ use std::{
 };
 
 const TESTS: &str = ".test.toml";
-
-/// What the tests of one file came to.
-#[derive(Default)]
-struct Count {
-    passed: usize,
-    failed: usize,
-}
 
 /// Runs the tests, and again at every change where asked.
 pub(super) fn run(arguments: &TestArguments) -> Outcome {
@@ -78,8 +75,50 @@ fn own(folder: &Path) -> &Path {
     }
 }
 
+/// A file of tests and what came of it.
+struct Tested {
+    /// The file, as shown.
+    file: String,
+    /// Its tests in order; findings where it could not be run.
+    outcomes: Result<Vec<(Story, StoryOutcome)>, Vec<Diagnostic>>,
+}
+
+impl Tested {
+    /// How many tests passed and failed. A file that cannot be run counts as one failure.
+    fn count(&self) -> (usize, usize) {
+        let Ok(outcomes) = &self.outcomes else {
+            return (0, 1);
+        };
+        let passed = outcomes.iter().filter(|(_, outcome)| outcome.passed());
+        let passed = passed.count();
+        (passed, outcomes.len() - passed)
+    }
+
+    /// The same for programs.
+    fn json(&self) -> Vec<serde_json::Value> {
+        let file = &self.file;
+        let test = |(story, outcome): &(Story, StoryOutcome)| {
+            let failures = outcome.failures.iter().map(|failure| &failure.message);
+            serde_json::json!({
+                "file": file, "line": story.line, "test": story.name,
+                "passed": outcome.passed(), "failures": failures.collect::<Vec<_>>(),
+            })
+        };
+        match &self.outcomes {
+            Ok(outcomes) => outcomes.iter().map(test).collect(),
+            Err(findings) => {
+                let found = findings.iter();
+                found
+                    .map(|found| serde_json::json!({ "file": file, "error": found.headline() }))
+                    .collect()
+            }
+        }
+    }
+}
+
 fn once(arguments: &TestArguments) -> Outcome {
-    let files = files(&paths(arguments))?;
+    let paths = paths(arguments);
+    let files = files(&paths)?;
     if files.is_empty() {
         return Err(
             "no tests: write policies/NAME.test.toml beside policies/NAME.rhai"
@@ -88,78 +127,93 @@ fn once(arguments: &TestArguments) -> Outcome {
         );
     }
     let library = Library::new();
-    let mut total = Count::default();
-    let mut results = Vec::new();
+    let mut tested = Vec::new();
     for file in &files {
-        let count = one_file(&library, file, arguments.json, &mut results)?;
-        total.passed += count.passed;
-        total.failed += count.failed;
+        let one = one_file(&library, file);
+        said(&one, arguments.json)?;
+        tested.push(one);
     }
+    let counts = tested.iter().map(Tested::count);
+    let (passed, failed) = counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let covered = match arguments.coverage {
+        true => coverage::measure(&paths, &files)?,
+        false => Vec::new(),
+    };
     if arguments.json {
-        print(&format!("{}\n", serde_json::Value::from(results)))?;
+        print(&format!("{}\n", json(arguments, &tested, &covered)))?;
     } else {
-        print(&format!(
-            "{} passed, {} failed\n",
-            total.passed, total.failed
-        ))?;
+        print(&format!("{passed} passed, {failed} failed\n"))?;
+        for one in &covered {
+            print(&one.text())?;
+        }
     }
-    if total.failed == 0 {
+    if let Some(path) = &arguments.junit {
+        let text = junit::report(&tested)?;
+        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let least = arguments.fail_under.unwrap_or(0);
+    let below = coverage::below(&covered, least);
+    for one in &below {
+        complain(one);
+    }
+    if failed == 0 && below.is_empty() {
         Ok(())
     } else {
         Err(Failed::Said)
     }
 }
 
-/// Runs one file's tests. A file that cannot be run counts as one failure.
-fn one_file(
-    library: &Library,
-    file: &Path,
-    json: bool,
-    results: &mut Vec<serde_json::Value>,
-) -> Result<Count, Failed> {
+/// The list of tests; with coverage, a table that has both.
+fn json(
+    arguments: &TestArguments,
+    tested: &[Tested],
+    covered: &[coverage::Covered],
+) -> serde_json::Value {
+    let tests: Vec<_> = tested.iter().flat_map(Tested::json).collect();
+    if !arguments.coverage {
+        return tests.into();
+    }
+    let covered: Vec<_> = covered.iter().map(coverage::Covered::json).collect();
+    serde_json::json!({ "tests": tests, "coverage": covered })
+}
+
+/// Runs one file's tests.
+fn one_file(library: &Library, file: &Path) -> Tested {
     let shown = file.display().to_string();
     let read = config::read(file).and_then(|tests| Ok((tests, policy_of(file)?)));
     let outcomes = read
         .map_err(|found| vec![found])
         .and_then(|(tests, policy)| stories::run(library, &shown, &tests, &policy));
-    let outcomes = match outcomes {
+    Tested {
+        file: shown,
+        outcomes,
+    }
+}
+
+/// Says what came of a file: each test with its mark and, where it failed, its chart.
+fn said(tested: &Tested, json: bool) -> Outcome {
+    let outcomes = match &tested.outcomes {
         Ok(outcomes) => outcomes,
         Err(findings) => {
             for found in findings {
                 complain(&found.to_string());
-                results.push(serde_json::json!({ "file": shown, "error": found.headline() }));
             }
-            return Ok(Count {
-                passed: 0,
-                failed: 1,
-            });
+            return Ok(());
         }
     };
-    let mut count = Count::default();
-    for (story, outcome) in outcomes {
-        if outcome.passed() {
-            count.passed += 1;
-        } else {
-            count.failed += 1;
-        }
-        results.push(serde_json::json!({
-            "file": shown, "line": story.line, "test": story.name,
-            "passed": outcome.passed(),
-            "failures": outcome.failures.iter().map(|failure| &failure.message).collect::<Vec<_>>(),
-        }));
-        if !json {
-            let mark = if outcome.passed() { "ok    " } else { "FAILED" };
-            print(&format!("{mark} {shown}:{} {}\n", story.line, story.name))?;
-            if !outcome.passed() {
-                print(&format!("{}\n", outcome.report(&story)))?;
-            }
+    for (story, outcome) in outcomes.iter().filter(|_| !json) {
+        let mark = if outcome.passed() { "ok    " } else { "FAILED" };
+        let (file, line, name) = (&tested.file, story.line, &story.name);
+        print(&format!("{mark} {file}:{line} {name}\n"))?;
+        if !outcome.passed() {
+            print(&format!("{}\n", outcome.report(story)))?;
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 /// The policy that a file of tests is about.
-fn policy_of(tests: &Path) -> Result<PolicyText, crate::model::Diagnostic> {
+fn policy_of(tests: &Path) -> Result<PolicyText, Diagnostic> {
     let name = tests.file_name().unwrap_or_default().to_string_lossy();
     let name = format!("{}.rhai", name.strip_suffix(TESTS).unwrap_or(&name));
     let path = tests.with_file_name(&name);

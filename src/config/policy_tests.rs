@@ -1,8 +1,12 @@
 //! `policies/NAME.test.toml`: the tests of a policy, read into stories.
 //!
 //! Every key of a `[[test]]` that is none of [`v1::TEST`] is a row: the timeline of a target
-//! (`primary`), or of a target as another vantage sees it (`primary@ns2`). Rows may end early, but
-//! one must reach the last expectation. Running a story is not known here.
+//! (`primary`), or of one of its series (`primary[2]/https@ns2`). Rows may end early, but one must
+//! reach the last expectation. A test on a recording has no rows. Running a story is not known
+//! here, nor what a recording is.
+
+mod happens;
+mod rows;
 
 use super::{
     document::{Document, Field, shown, syntax},
@@ -13,19 +17,21 @@ use super::{
     timeline::timeline,
     v1,
 };
+use crate::failover::Rail;
 use crate::model::{
-    Diagnostic, Severity, TargetName,
-    diagnostic::did_you_mean,
-    duration::format_ms,
+    Diagnostic, MonitorName, Params, Severity, TargetName, Timestamp,
+    duration::{format_ms, parse_ms},
     service::default_ttl_ms,
-    story::{Cell, Story, StoryExpectation, StoryFreshness, StoryRequest, StoryRow},
+    story::{Story, StoryExpectation, StoryRecording},
     time::{HOUR_MS, SECOND_MS},
 };
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 use toml::de::DeTable;
 
 const MAX_TESTS: usize = 1_000;
-const MAX_ROWS: usize = 256;
 const MAX_ITEMS: usize = 10_000;
 /// Instants of a story: as far as the longest timeline at the longest interval reaches.
 const INSTANTS_MS: RangeInclusive<i64> = 0..=1_000_000 * HOUR_MS;
@@ -56,7 +62,7 @@ pub fn parse_stories(file: &str, text: &str) -> Result<Vec<Story>, Vec<Diagnosti
     let mut names = BTreeMap::new();
     let mut stories = Vec::new();
     for test in tests.into_iter().take(MAX_TESTS) {
-        let (table, rows) = Table::open_part(&doc, test, v1::TEST);
+        let (table, rows) = Table::open_part(&doc, test, &keys(test.value));
         if let Some(name) = table.text("name") {
             name_is_free(&doc, name, &mut names);
         }
@@ -87,18 +93,45 @@ fn name_is_free<'t>(
     }
 }
 
+/// The keys of a test. `require`, `happens`, `recording` and `service` were names of targets before
+/// they were keys, and still are where their value is a timeline.
+fn keys(test: &DeTable<'_>) -> Vec<v1::Key> {
+    let is_row = |name: &str| {
+        let text = test.get(name).and_then(|value| value.get_ref().as_str());
+        text.is_some_and(|text| timeline(text).is_ok())
+    };
+    let on_recording = test.contains_key("recording") && !is_row("recording");
+    let is_key = |key: &&v1::Key| match key.name {
+        "service" => on_recording || !is_row("service"),
+        "require" | "happens" | "recording" => !is_row(key.name),
+        _ => true,
+    };
+    v1::TEST.iter().filter(is_key).copied().collect()
+}
+
 /// Reads one test; `None` where it was refused.
 fn story<'t>(table: &Table<'t>, rows: &[Entry<'t>]) -> Option<Story> {
+    if table.is_written("recording") {
+        return on_recording(table, rows);
+    }
     let doc = table.doc;
+    if table.is_written("service") {
+        let message = "`service` is of a test on a recording: write `recording`, or remove it";
+        doc.error(table.at_key("service"), message);
+    }
     table.needs(&["name", "interval", "expect"], "a test");
     let interval = table.duration("interval", INTERVALS_MS);
     let interval_ms = interval.map_or(SECOND_MS, |one| one.value);
     let timeout_ms = timeout_ms(table, interval_ms);
-    let rows = self::rows(table, rows, timeout_ms)?;
+    let rows = rows::rows(table, rows, timeout_ms)?;
     let mut targets: Vec<TargetName> = Vec::new();
+    let mut monitors: Vec<MonitorName> = Vec::new();
     for row in &rows {
         if !targets.contains(&row.target) {
             targets.push(row.target.clone());
+        }
+        if !monitors.contains(&row.monitor) {
+            monitors.push(row.monitor.clone());
         }
     }
     let longest = rows.iter().map(|row| row.timeline.len()).max();
@@ -113,16 +146,83 @@ fn story<'t>(table: &Table<'t>, rows: &[Entry<'t>]) -> Option<Story> {
         timeout_ms,
         ttl_ms: service::ttl(table).unwrap_or_else(default_ttl_ms),
         max_switches: service::max_switches(table),
-        params: table
-            .table("params")
-            .map(|params| service::params(doc, params))
-            .unwrap_or_default(),
-        freshness: freshness(table, &targets),
-        asked: asked(table, end_ms),
-        expect: expect(table, &targets, end_ms),
+        params: params(table),
+        any: any(table, &targets),
+        freshness: happens::freshness(table, &targets),
+        happens: happens::happens(table, &targets, end_ms),
+        expect: expect(table, Some((&targets, end_ms))),
         targets,
+        monitors,
         rows,
+        recording: None,
     })
+}
+
+/// Keys of a test on a recording; whatever else there is to know is in the recording.
+const ON_RECORDING: [&str; 5] = ["name", "recording", "service", "params", "expect"];
+
+/// Reads a test on a recording.
+fn on_recording<'t>(table: &Table<'t>, rows: &[Entry<'t>]) -> Option<Story> {
+    let doc = table.doc;
+    table.needs(&["name", "expect"], "a test");
+    for row in rows {
+        let word = shown(row.key.value);
+        let message = format!(
+            "row '{word}' of a test on a recording: the results are in the recording, remove it"
+        );
+        doc.error(row.key.at, message);
+    }
+    let others = v1::TEST.iter().map(|key| key.name);
+    for name in others.filter(|name| !ON_RECORDING.contains(name)) {
+        if table.is_written(name) {
+            let message =
+                format!("`{name}` of a test on a recording is in the recording: remove it");
+            doc.error(table.at_key(name), message);
+        }
+    }
+    let path = table.text("recording")?;
+    let named = table.text("service");
+    if let Some(error) = named.and_then(|name| name_error(name.value)) {
+        doc.error(table.at_key("service"), error);
+    }
+    Some(Story {
+        name: table.text("name").map_or("", |name| name.value).to_owned(),
+        line: doc.line(table.at),
+        params: params(table),
+        expect: expect(table, None),
+        recording: Some(StoryRecording {
+            path: path.value.to_owned(),
+            service: named.map(|name| name.value.into()),
+        }),
+        ..Story::default()
+    })
+}
+
+fn params(table: &Table<'_>) -> Params {
+    let params = table.table("params");
+    params.map_or_else(Params::new, |params| service::params(table.doc, params))
+}
+
+/// Reads `require = { primary = "any" }`.
+fn any(table: &Table<'_>, targets: &[TargetName]) -> BTreeSet<TargetName> {
+    let mut any = BTreeSet::new();
+    for (name, word) in table.text_table("require") {
+        if !is_target(table.doc, name, targets) {
+            continue;
+        }
+        match word.value {
+            "any" => {
+                any.insert(name.value.into());
+            }
+            "all" => {}
+            other => {
+                let other = shown(other);
+                let message = format!("'{other}' is nothing to require: write all or any");
+                table.doc.error(word.at, message);
+            }
+        }
+    }
+    any
 }
 
 fn timeout_ms(table: &Table<'_>, interval_ms: i64) -> i64 {
@@ -140,101 +240,6 @@ fn timeout_ms(table: &Table<'_>, interval_ms: i64) -> i64 {
         );
     }
     timeout.value
-}
-
-/// Reads the rows; `None` where there is none to go on with.
-fn rows(table: &Table<'_>, entries: &[Entry<'_>], timeout_ms: i64) -> Option<Vec<StoryRow>> {
-    let doc = table.doc;
-    if entries.is_empty() {
-        let message = "a test needs a row for each target, such as primary = \"..... x*60\"";
-        doc.error(table.at, message);
-    }
-    if entries.len() > MAX_ROWS {
-        let count = entries.len();
-        let message = format!("a test with {count} rows; at most {MAX_ROWS} are allowed");
-        doc.error(table.at, message);
-        return None;
-    }
-    let rows: Vec<StoryRow> = entries
-        .iter()
-        .filter_map(|&entry| row(doc, entry, timeout_ms))
-        .collect();
-    // With a row missing, what is expected of it would be reported as unknown.
-    (!rows.is_empty() && rows.len() == entries.len()).then_some(rows)
-}
-
-fn row(doc: &Document<'_>, entry: Entry<'_>, timeout_ms: i64) -> Option<StoryRow> {
-    let key = entry.key;
-    // Whatever is no key is a row: a key that is misspelt ends up here.
-    let names = v1::TEST.iter().map(|key| key.name);
-    let hint = match did_you_mean(key.value, names) {
-        Some(near) => format!(", did you mean the key '{near}'?"),
-        None => String::new(),
-    };
-    let word = shown(key.value);
-    let Some(text) = entry.text() else {
-        let message = format!("row '{word}' must be text in quotes, such as \"..... x*60\"{hint}");
-        doc.error(key.at, message);
-        return None;
-    };
-    let (target, vantage) = match key.value.split_once('@') {
-        Some((target, vantage)) => (target, Some(vantage)),
-        None => (key.value, None),
-    };
-    for name in [Some(target), vantage].into_iter().flatten() {
-        if let Some(error) = name_error(name) {
-            doc.error(key.at, error);
-            return None;
-        }
-    }
-    let read = match timeline(text.value) {
-        Ok(read) => read,
-        Err((index, error)) => {
-            doc.error(doc.at_index(text, index), format!("{error}{hint}"));
-            return None;
-        }
-    };
-    for &(cell, _) in read.runs() {
-        match cell {
-            Cell::Good { rtt_ms: Some(ms) } if i64::from(ms) > timeout_ms => {
-                let timeout = format_ms(timeout_ms);
-                doc.error(
-                    text.at,
-                    format!(
-                        "~{ms} is longer than the timeout of {timeout}: set `timeout`, or write 'x'"
-                    ),
-                );
-                return None;
-            }
-            Cell::Good { .. } | Cell::Bad | Cell::NoResult => {}
-        }
-    }
-    Some(StoryRow {
-        target: target.into(),
-        vantage: vantage.map(Into::into),
-        timeline: read,
-    })
-}
-
-fn freshness(table: &Table<'_>, targets: &[TargetName]) -> BTreeMap<TargetName, StoryFreshness> {
-    let mut all = BTreeMap::new();
-    for (name, word) in table.text_table("freshness") {
-        let value = match word.value {
-            "fresh" => StoryFreshness::Fresh,
-            "stale" => StoryFreshness::Stale,
-            "unknown" => StoryFreshness::Unknown,
-            other => {
-                let other = shown(other);
-                let message = format!("'{other}' is no freshness: write fresh, stale or unknown");
-                table.doc.error(word.at, message);
-                continue;
-            }
-        };
-        if is_target(table.doc, name, targets) {
-            all.insert(name.value.into(), value);
-        }
-    }
-    all
 }
 
 fn is_target(doc: &Document<'_>, name: Field<&str>, targets: &[TargetName]) -> bool {
@@ -293,42 +298,34 @@ fn instant(item: &Table<'_>, end_ms: i64) -> Option<Field<i64>> {
     Some(at)
 }
 
-fn asked(table: &Table<'_>, end_ms: i64) -> Vec<StoryRequest> {
-    let mut asked = Vec::new();
-    for item in items(table, "asked", "an item of `asked`", v1::ASKED) {
-        item.needs(&["at", "what"], "an item of `asked`");
-        let at = instant(&item, end_ms);
-        let what = item.word("what", &[("failback", "failback")]);
-        if let (Some(at), Some(what)) = (at, what) {
-            asked.push(StoryRequest {
-                at_ms: at.value,
-                what: what.to_owned(),
-            });
-        }
-    }
-    asked.sort_by_key(|one| one.at_ms);
-    asked
-}
-
-fn expect(table: &Table<'_>, targets: &[TargetName], end_ms: i64) -> Vec<StoryExpectation> {
+/// Reads `expect`. Names and instants are held against the rows, where there are rows.
+fn expect(table: &Table<'_>, told: Option<(&[TargetName], i64)>) -> Vec<StoryExpectation> {
     let doc = table.doc;
     let mut expect: Vec<StoryExpectation> = Vec::new();
     for item in items(table, "expect", "an item of `expect`", v1::EXPECT) {
         item.needs(&["at", "serve"], "an item of `expect`");
-        let at = instant(&item, end_ms);
-        let serve = serve(&item, targets);
-        let (Some(at), Some(serve)) = (at, serve) else {
+        let at = match told {
+            Some((_, end_ms)) => instant(&item, end_ms).map(|at| (at, false)),
+            None => dated(&item),
+        };
+        let serve = serve(&item, told.map(|(targets, _)| targets));
+        let guard = guard(&item);
+        let (Some((at, dated)), Some(serve)) = (at, serve) else {
             continue;
         };
-        if expect.last().is_some_and(|last| last.at_ms > at.value) {
+        let earlier = |last: &StoryExpectation| last.dated == dated && last.at_ms > at.value;
+        if expect.last().is_some_and(earlier) {
             let message = "earlier than the expectation before it: write them in the order of time";
             doc.error(at.at, message);
         }
         expect.push(StoryExpectation {
             at_ms: at.value,
+            dated,
             serve,
             reason: item.text("reason").map(|text| text.value.to_owned()),
             ttl_ms: service::ttl(&item),
+            guard,
+            alert: item.text("alert").map(|text| text.value.to_owned()),
             line: doc.line(item.at),
         });
     }
@@ -341,8 +338,35 @@ fn expect(table: &Table<'_>, targets: &[TargetName], end_ms: i64) -> Vec<StoryEx
     expect
 }
 
+/// Reads `at` of a test on a recording: a date, or how long after its begin.
+fn dated(item: &Table<'_>) -> Option<(Field<i64>, bool)> {
+    let text = item.text("at")?;
+    let at = text.at;
+    if let Ok(date) = Timestamp::parse_utc(text.value) {
+        return Some((Field { value: date.0, at }, true));
+    }
+    if let Ok(ms) = parse_ms(text.value)
+        && INSTANTS_MS.contains(&ms)
+    {
+        return Some((Field { value: ms, at }, false));
+    }
+    let word = shown(text.value);
+    let message = format!(
+        "'{word}' is no instant of a recording: write \"2026-11-22T18:49:46Z\", or \"10m\" after its begin"
+    );
+    item.doc.error(at, message);
+    None
+}
+
+/// Reads `guard`: the word of a rail, or `none`.
+fn guard(item: &Table<'_>) -> Option<String> {
+    let words = Rail::ALL.map(|rail| (rail.word(), rail.word()));
+    let words: Vec<_> = words.into_iter().chain([("none", "none")]).collect();
+    item.word("guard", &words).map(str::to_owned)
+}
+
 /// The targets of `serve`: one as text, or a list.
-fn serve(item: &Table<'_>, targets: &[TargetName]) -> Option<Vec<TargetName>> {
+fn serve(item: &Table<'_>, targets: Option<&[TargetName]>) -> Option<Vec<TargetName>> {
     let names = match item.text("serve") {
         Some(one) => vec![one],
         None => item.texts("serve")?.value,
@@ -353,6 +377,6 @@ fn serve(item: &Table<'_>, targets: &[TargetName]) -> Option<Vec<TargetName>> {
     }
     let known = names
         .iter()
-        .filter(|&&name| is_target(item.doc, name, targets));
+        .filter(|&&name| targets.is_none_or(|targets| is_target(item.doc, name, targets)));
     Some(known.map(|name| name.value.into()).collect())
 }

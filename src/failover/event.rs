@@ -154,6 +154,20 @@ pub enum Rail {
     SwitchBudget,
 }
 
+impl Rail {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Fault,
+        Self::Override,
+        Self::Freeze,
+        Self::Isolated,
+        Self::AskingWitnesses,
+        Self::NeverWorse,
+        Self::Gone,
+        Self::SwitchBudget,
+    ];
+}
+
 /// A policy faulted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {

@@ -4,10 +4,10 @@
 //! purpose: `eval`, `import`, `Fn`, `call`, closures (operations of a callback are not counted by
 //! Rhai 1.27), `print`, `debug`, `sleep`, `timestamp`, floats.
 
-use super::{api, ledger::Ledger, limits};
+use super::{api, coverage::RAN, ledger::Ledger, limits};
 use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use rhai::{
-    Engine, OptimizationLevel, Scope,
+    Engine, INT, OptimizationLevel, Scope,
     packages::{
         ArithmeticPackage, BasicIteratorPackage, BasicStringPackage, LogicPackage, Package,
     },
@@ -52,6 +52,21 @@ pub(super) fn engine(ledger: &Ledger) -> Engine {
     // Strict, and constants are put in place of their names.
     engine.set_strict_variables(true);
     engine.set_optimization_level(OptimizationLevel::Simple);
+    engine
+}
+
+/// An engine whose scripts note which statements run. A call for each statement is allowed for,
+/// so that none meets a limit that it does not meet without.
+pub(super) fn covering(ledger: &Ledger) -> Engine {
+    let mut engine = engine(ledger);
+    let ledger = ledger.clone();
+    engine.register_fn(RAN, move |number: INT| {
+        if let Ok(number) = usize::try_from(number) {
+            ledger.runs(number);
+        }
+    });
+    engine.set_max_operations(limits::OPERATIONS * limits::COVERED);
+    engine.set_max_expr_depths(2 * limits::NESTING, 2 * limits::NESTING);
     engine
 }
 

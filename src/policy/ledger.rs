@@ -1,4 +1,5 @@
-//! The ledger of one evaluation: proposals made, operations charged for windows, lines reached.
+//! The ledger of one evaluation: proposals made, operations charged for windows, lines reached,
+//! and, where that is wanted, statements that ran.
 //!
 //! Registered functions hold the ledger; [`super::running`] opens it before and reads it after a
 //! call. It holds no view, so nothing of the state outlives the call.
@@ -6,6 +7,7 @@
 use crate::policy::limits::{OPERATIONS, RESULTS_PER_OPERATION};
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     rc::Rc,
 };
 
@@ -18,6 +20,8 @@ struct Pages {
     /// The line of each proposal, in the order in which they were made.
     made: RefCell<Vec<u32>>,
     charged: Cell<u64>,
+    /// Statements that ran, by number, each once.
+    ran: RefCell<BTreeSet<usize>>,
 }
 
 impl Ledger {
@@ -25,6 +29,17 @@ impl Ledger {
     pub(super) fn open(&self) {
         self.0.made.borrow_mut().clear();
         self.0.charged.set(0);
+        self.0.ran.borrow_mut().clear();
+    }
+
+    /// Notes a statement that runs.
+    pub(super) fn runs(&self, number: usize) {
+        self.0.ran.borrow_mut().insert(number);
+    }
+
+    /// Statements that ran.
+    pub(super) fn ran(&self) -> BTreeSet<usize> {
+        self.0.ran.borrow().clone()
     }
 
     /// Notes a proposal made at a line; returns its number.

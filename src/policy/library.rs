@@ -3,7 +3,7 @@
 //! A candidate is compiled and linted and belongs to nobody; adopting it makes its version
 //! known, which is harmless, since only a reload of the fold makes a service ask it.
 
-use super::{BUILTIN_SOURCE, engine, ledger::Ledger, load, running::Running};
+use super::{BUILTIN_SOURCE, coverage::Coverage, engine, ledger::Ledger, load, running::Running};
 use crate::{
     failover::{Policy, PolicyFault, Proposal, ServiceView},
     model::{
@@ -58,6 +58,8 @@ pub struct Library {
     builtin: PolicyVersion,
     recording: Cell<bool>,
     operations_of_last: Cell<u64>,
+    /// Whether its scripts note which statements run.
+    covers: bool,
 }
 
 impl Default for Library {
@@ -69,15 +71,26 @@ impl Default for Library {
 impl Library {
     /// A library with the built-in policy.
     pub fn new() -> Self {
+        Self::of(engine::engine, false)
+    }
+
+    /// A library whose policies note which of their statements run. They decide as they do in
+    /// any other, more slowly and with more room for operations.
+    pub fn covering() -> Self {
+        Self::of(engine::covering, true)
+    }
+
+    fn of(engine: fn(&Ledger) -> Engine, covers: bool) -> Self {
         let ledger = Ledger::default();
         let library = Self {
-            engine: engine::engine(&ledger),
+            engine: engine(&ledger),
             parser: engine::parser(),
             ledger,
             versions: RefCell::default(),
             builtin: PolicyVersion::of(BUILTIN_SOURCE, &Params::new()),
             recording: Cell::new(false),
             operations_of_last: Cell::new(0),
+            covers,
         };
         let text = PolicyText {
             name: service::default_policy(),
@@ -100,7 +113,12 @@ impl Library {
         service: &Service,
         text: &PolicyText,
     ) -> Result<Candidate, Vec<Diagnostic>> {
-        let loaded = load::load(&self.engine, &self.parser, service, text)?;
+        let engines = load::Engines {
+            engine: &self.engine,
+            parser: &self.parser,
+            covers: self.covers,
+        };
+        let loaded = load::load(&engines, service, text)?;
         Ok(Candidate {
             version: PolicyVersion::of(&text.source, &service.params),
             windows_ms: loaded.windows_ms,
@@ -170,6 +188,12 @@ impl Library {
         self.running(version)
             .map(|running| running.deciding.difference(&reached).copied().collect())
             .unwrap_or_default()
+    }
+
+    /// Which statements of a version ran so far. `None` where it is not known, and in a library
+    /// that is not [`covering`](Self::covering).
+    pub fn coverage(&self, version: &PolicyVersion) -> Option<Coverage> {
+        self.running(version)?.coverage()
     }
 
     fn running(&self, version: &PolicyVersion) -> Option<Rc<Running>> {

@@ -7,6 +7,8 @@
 pub const SOURCE_BYTES: usize = 64 * 1024;
 /// Operations of one evaluation; about one for each node of the syntax tree that is evaluated.
 pub const OPERATIONS: u64 = 20_000;
+/// How many times as many operations a script may take that notes each of its statements.
+pub(super) const COVERED: u64 = 8;
 /// Results of a window that are charged as one operation.
 pub const RESULTS_PER_OPERATION: u64 = 16;
 /// Script functions that may be active at once.

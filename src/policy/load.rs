@@ -4,6 +4,7 @@
 //! parameters as constants, which Rhai puts in place of their names, inside functions too.
 
 use super::{
+    coverage,
     diagnose::Findings,
     engine, limits,
     lint::{self, Linted},
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::model::{Diagnostic, Param, Params, PolicyText, Service};
 use rhai::Engine;
+use std::borrow::Cow;
 
 /// What loading gives.
 pub(super) struct Loaded {
@@ -21,15 +23,22 @@ pub(super) struct Loaded {
     pub(super) warnings: Vec<Diagnostic>,
 }
 
+/// The engines that load: one runs what it compiled, the other only parses.
+pub(super) struct Engines<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) parser: &'a Engine,
+    /// Whether scripts note which statements run.
+    pub(super) covers: bool,
+}
+
 /// Loads a source for a service.
 pub(super) fn load(
-    engine: &Engine,
-    parser: &Engine,
+    engines: &Engines<'_>,
     service: &Service,
     text: &PolicyText,
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let mut findings = Findings::new(&text.name, &text.source);
-    let loaded = compile(engine, parser, service, &mut findings);
+    let loaded = compile(engines, service, &mut findings);
     let (errors, warnings) = findings.finish();
     match loaded {
         Some((running, linted, params)) if errors.is_empty() => Ok(Loaded {
@@ -44,8 +53,7 @@ pub(super) fn load(
 
 /// `None` where the findings have an error.
 fn compile(
-    engine: &Engine,
-    parser: &Engine,
+    engines: &Engines<'_>,
     service: &Service,
     findings: &mut Findings<'_>,
 ) -> Option<(Running, Linted, Params)> {
@@ -59,7 +67,7 @@ fn compile(
         findings.error(rhai::Position::NONE, message);
         return None;
     }
-    let tree = match parser.compile(source) {
+    let tree = match engines.parser.compile(source) {
         Ok(tree) => tree,
         Err(error) => {
             findings.parse_error(&error);
@@ -81,7 +89,19 @@ fn compile(
             Param::Text(value) => scope.push_constant(name.as_str(), value.clone()),
         };
     }
-    match engine.compile_with_scope(&scope, source) {
+    let (source, places) = if engines.covers {
+        match coverage::noting(source) {
+            Ok((text, places)) => (Cow::Owned(text), places),
+            Err(why) => {
+                let message = format!("its coverage cannot be measured: {why}");
+                findings.error(rhai::Position::NONE, message);
+                return None;
+            }
+        }
+    } else {
+        (Cow::Borrowed(source), Vec::new())
+    };
+    match engines.engine.compile_with_scope(&scope, &source) {
         Ok(tree) => {
             // Constants are in place; the statements that declared them never run.
             let running = Running::new(
@@ -89,6 +109,11 @@ fn compile(
                 linted.decide_line,
                 linted.deciding.clone(),
             );
+            let running = if engines.covers {
+                running.covered(places)
+            } else {
+                running
+            };
             Some((running, linted, values))
         }
         Err(error) => {

@@ -8,6 +8,7 @@
 
 mod api;
 pub mod condition;
+pub mod coverage;
 mod diagnose;
 mod engine;
 mod fault;
@@ -21,6 +22,7 @@ mod running;
 
 pub use api::definitions;
 pub use condition::{Figure, condition};
+pub use coverage::Coverage;
 pub use library::{Candidate, Library};
 
 /// Version of the engine, for the journal.

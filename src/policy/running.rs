@@ -3,7 +3,13 @@
 //! Function resolutions stay cached from call to call; nothing else does. Every call starts with
 //! the counters at zero and an empty scope, and leaves no handle on the state behind.
 
-use super::{api::Made, fault, ledger::Ledger, limits::OPERATIONS};
+use super::{
+    api::Made,
+    coverage::{Coverage, Place},
+    fault,
+    ledger::Ledger,
+    limits::{COVERED, OPERATIONS},
+};
 use crate::failover::{PolicyFault, Proposal, ServiceView};
 use rhai::{AST, Caches, Dynamic, Engine, EvalContext, GlobalRuntimeState, Scope};
 use std::{
@@ -21,6 +27,8 @@ pub(super) struct Running {
     pub(super) deciding: BTreeSet<u32>,
     /// Those that made one while reached lines were recorded.
     pub(super) reached: RefCell<BTreeSet<u32>>,
+    /// Where its statements are and which of them ran; `None` where it does not note them.
+    statements: Option<(Vec<Place>, RefCell<BTreeSet<usize>>)>,
     /// Taken while a call runs: a panic leaves nothing half done behind.
     kept: Cell<Option<Box<Kept>>>,
     /// The most operations that one call took.
@@ -43,10 +51,26 @@ impl Running {
             decide_line,
             deciding,
             reached: RefCell::default(),
+            statements: None,
             kept: Cell::default(),
             operations_max: Cell::new(0),
             operations_of_last: Cell::new(0),
         }
+    }
+
+    /// The same, where the tree notes its statements, which are at these places.
+    pub(super) fn covered(self, places: Vec<Place>) -> Self {
+        Self {
+            statements: Some((places, RefCell::default())),
+            ..self
+        }
+    }
+
+    /// Which statements ran so far; `None` where they are not noted.
+    pub(super) fn coverage(&self) -> Option<Coverage> {
+        let (places, ran) = self.statements.as_ref()?;
+        let ran = ran.borrow();
+        Some(Coverage::of(places, |number| ran.contains(&number)))
     }
 
     /// Calls `decide`.
@@ -58,6 +82,9 @@ impl Running {
     ) -> Result<Proposal, PolicyFault> {
         ledger.open();
         let called = catch_unwind(AssertUnwindSafe(|| self.call(engine, ledger, service)));
+        if let Some((_, ran)) = &self.statements {
+            ran.borrow_mut().append(&mut ledger.ran());
+        }
         called.unwrap_or_else(|_| {
             Err(PolicyFault {
                 message: "the script engine panicked".to_owned(),
@@ -100,7 +127,11 @@ impl Running {
             }
             fault
         })?;
-        if operations > OPERATIONS {
+        let allowed = match self.statements {
+            Some(_) => OPERATIONS * COVERED,
+            None => OPERATIONS,
+        };
+        if operations > allowed {
             return Err(PolicyFault {
                 message: fault::too_many_operations(),
                 line: self.decide_line,

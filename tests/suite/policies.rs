@@ -3,6 +3,7 @@
 
 use sidestep::{
     config,
+    daemon::stories,
     failover::rehearsal::{StoryOutcome, run_story, trials},
     model::{
         Config, Monitor, MonitorName, Params, PolicyText, PolicyVersion, Service, ServiceName,
@@ -43,7 +44,7 @@ fn policy(name: &str) -> PolicyText {
     }
 }
 
-fn stories(policy: &str) -> Vec<Story> {
+fn stories_of(policy: &str) -> Vec<Story> {
     let name = policy.replace(".rhai", ".test.toml");
     config::parse_stories(&name, &read(&name)).unwrap_or_else(|found| panic!("{}", found[0]))
 }
@@ -155,7 +156,7 @@ fn every_policy_loads_without_errors_or_warnings() {
 #[test]
 fn every_policy_has_tests_and_passes_them() {
     for name in policies() {
-        let (library, text, stories) = (Library::new(), policy(&name), stories(&name));
+        let (library, text, stories) = (Library::new(), policy(&name), stories_of(&name));
         assert!(stories.len() >= 3, "{name} has {} tests", stories.len());
         let failed: Vec<String> = stories
             .iter()
@@ -171,7 +172,7 @@ fn every_test_sets_every_parameter() {
     for name in policies() {
         let text = policy(&name);
         let knobs = load(&Library::new(), &service(&["a"], Params::new()), &text).params;
-        for story in stories(&name) {
+        for story in stories_of(&name) {
             let set: BTreeSet<_> = story.params.keys().collect();
             let all: BTreeSet<_> = knobs.keys().collect();
             assert_eq!(set, all, "{name}: {}", story.name);
@@ -204,7 +205,7 @@ fn every_deciding_line_is_reached_by_a_test() {
         let (library, text) = (Library::new(), policy(&name));
         library.record_lines(true);
         let mut reached = BTreeSet::new();
-        for story in stories(&name) {
+        for story in stories_of(&name) {
             tell(&library, &text, &story);
             let version = PolicyVersion::of(&text.source, &story.params);
             reached.extend(library.reached_lines(&version));
@@ -216,5 +217,18 @@ fn every_deciding_line_is_reached_by_a_test() {
             missed.is_empty(),
             "{name}: no test reaches lines {missed:?}"
         );
+    }
+}
+
+#[test]
+fn the_shipped_tests_run_every_line_of_the_shipped_policies() {
+    let policies = policies();
+    assert_eq!(policies.len(), 6);
+    for name in policies {
+        let tests = name.replace(".rhai", ".test.toml");
+        let covered = stories::cover(&tests, &read(&tests), &policy(&name));
+        let covered = covered.unwrap_or_else(|found| panic!("{}", found[0]));
+        assert_eq!(covered.missed(), [], "{name}");
+        assert!(covered.lines() > 10, "{name}");
     }
 }

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Foreign crates with one owner.
-const OWNERS: [(&str, &str); 9] = [
+const OWNERS: [(&str, &str); 10] = [
     ("rhai", "policy"),
     ("hickory_server", "dns"),
     ("hickory_proto", "dns"),
@@ -32,6 +32,7 @@ const OWNERS: [(&str, &str); 9] = [
     ("rusqlite", "journal"),
     ("surge_ping", "probe"),
     ("sd_notify", "daemon"),
+    ("quick_xml", "cli"),
 ];
 
 /// Files that may name a crate of another owner: the DNS probe speaks DNS, and somebody else's

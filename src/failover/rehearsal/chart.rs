@@ -14,7 +14,7 @@ use super::{runner::Change, story::join};
 use crate::model::{
     TargetName,
     duration::format_ms,
-    story::{Cell, Story, StoryRow},
+    story::{Cell, Story},
 };
 
 /// The widest line.
@@ -26,7 +26,7 @@ const LISTED_MAX: usize = 20;
 
 /// Draws `story` with what was served, around `around_ms`, which is marked `!`.
 pub fn chart(story: &Story, changes: &[Change], around_ms: i64) -> String {
-    let label = story.rows.iter().map(|row| row_label(row).chars().count());
+    let label = story.rows.iter().map(|row| row.label.chars().count());
     let label = label.max().unwrap_or(0).clamp(6, LABEL_MAX);
     let total = usize::try_from(story.cells()).unwrap_or(usize::MAX).max(1);
     let interval_ms = story.interval_ms.max(1);
@@ -45,7 +45,7 @@ pub fn chart(story: &Story, changes: &[Change], around_ms: i64) -> String {
     for row in &story.rows {
         let cells = row.timeline.cells().skip(first).take(shown);
         let drawn: String = cells.map(symbol).collect();
-        text.push_str(&window.lane(&row_label(row), &drawn));
+        text.push_str(&window.lane(&row.label, &drawn));
     }
     let letters = letters(&story.targets);
     let served = (1..=shown).map(|column| letter(&letters, window.served(changes, column)));
@@ -167,13 +167,6 @@ fn cut(text: &str, width: usize) -> String {
     }
     let head: String = text.chars().take(width - 1).collect();
     format!("{head}…")
-}
-
-fn row_label(row: &StoryRow) -> String {
-    match &row.vantage {
-        Some(vantage) => format!("{}@{vantage}", row.target),
-        None => row.target.to_string(),
-    }
 }
 
 fn symbol(cell: Cell) -> char {

@@ -3,7 +3,8 @@
 //! | module | question |
 //! |---|---|
 //! | [`runner`], [`lane`] | what is served when these probes end like that? |
-//! | [`story`], [`chart`] | does a policy do what its test says, and what did it do instead? |
+//! | [`story`], [`stage`], [`chart`] | does a policy do what its test says, and what did it do instead? |
+//! | [`recorded`] | the same, of what was recorded? |
 //! | [`trials`] | does a policy fault in any world of a fixed matrix? |
 //! | [`worst_case`] | how long does a failover take, at worst? |
 //! | [`outlook`] | what would change the present answer next? |
@@ -14,7 +15,10 @@
 pub mod chart;
 pub mod lane;
 pub mod outlook;
+pub mod recorded;
 pub mod runner;
+mod stage;
+
 pub mod story;
 pub mod trials;
 mod worlds;
@@ -22,6 +26,7 @@ pub mod worst_case;
 
 pub use lane::{Finding, Lane};
 pub use outlook::{Outlook, outlook};
+pub use recorded::RecordedStory;
 pub use runner::{BEGIN, Change, Rehearsal};
 pub use story::{StoryFailure, StoryOutcome, run_story};
 pub use trials::{TrialReport, trials};

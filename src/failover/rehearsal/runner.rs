@@ -10,7 +10,7 @@ use crate::failover::{
     Decision, Event, Input, Policy, PolicyFault, State, What,
     event::{By, Rail},
     input::{Command, FreshnessReport, OperatorCommand, Reload, WitnessResult},
-    narrowed, next_deadline, step,
+    narrowed, next_deadline, step, step_numbered,
 };
 use crate::model::{Config, PolicyText, ServiceName, TargetName, Timestamp};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Change {
     pub by: By,
     /// Which rail of the guard changed the proposal.
     pub guard: Option<Rail>,
+    /// Said aloud with it.
+    pub alert: Option<String>,
 }
 
 impl Change {
@@ -52,6 +54,7 @@ impl Change {
             ttl_ms: decision.ttl_ms,
             by: decision.by,
             guard: decision.guard,
+            alert: decision.alert.clone(),
         }
     }
 }
@@ -82,12 +85,25 @@ impl<'a> Rehearsal<'a> {
     ) -> Option<Self> {
         let config = narrowed(config, service)?;
         let lanes = lanes(&config, service, BEGIN);
+        let mut rehearsal = Self::beginning(config, service, text, policy, BEGIN);
+        rehearsal.lanes = lanes;
+        Some(rehearsal)
+    }
+
+    /// A service in a configuration that has nothing else, from `begin` on; no lanes.
+    pub(super) fn beginning(
+        config: Config,
+        service: &ServiceName,
+        text: &PolicyText,
+        policy: &'a dyn Policy,
+        begin: Timestamp,
+    ) -> Self {
         let mut rehearsal = Self {
             state: State::default(),
             policy,
             service: service.clone(),
-            begin: BEGIN,
-            lanes,
+            begin,
+            lanes: Vec::new(),
             changes: Vec::new(),
             decisions: Vec::new(),
             faults: Vec::new(),
@@ -99,7 +115,15 @@ impl<'a> Rehearsal<'a> {
             zones: Vec::new(),
         });
         rehearsal.feed(0, reload);
-        Some(rehearsal)
+        rehearsal
+    }
+
+    /// An input of a recording, under its number there; no ticks are made up before it.
+    pub(super) fn told(&mut self, at: Timestamp, seq: u64, input: Input) {
+        let events = step_numbered(&mut self.state, at, seq, input, self.policy);
+        for event in &events {
+            self.keep(event);
+        }
     }
 
     /// Goes on from what is known of a service: no lanes, and only changes from now on are kept.

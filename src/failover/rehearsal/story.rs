@@ -2,27 +2,26 @@
 //!
 //! Cell i of a row, from 1, is the result at i × interval. What is expected at an instant is what
 //! is served once everything up to and including that instant happened: results first, then
-//! what operators ask for, then ticks. A fault of the policy fails its story.
+//! the witness, then what else happens, then ticks. A fault of the policy fails its story.
 
 use super::{
     chart::chart,
     lane::{Finding, Lane},
     runner::{Change, Rehearsal},
+    stage,
 };
-use crate::failover::{
-    Freshness, Input, Policy,
-    input::{Command, FreshnessReport},
-};
+use crate::failover::{Input, Policy, Rail};
 use crate::model::{
-    Config, FailureReason, Monitor, OnFault, OnReload, PolicyText, PolicyVersion, ProbeKind,
-    Require, Service, ServiceName, Target, TargetName, TcpProbe,
+    Config, FailureReason, PolicyText, PolicyVersion, ServiceName, TargetName, Timestamp,
     duration::format_ms,
-    story::{Cell, Story, StoryExpectation, StoryFreshness, StoryRow},
+    story::{Cell, Happening, Story, StoryExpectation, StoryFreshness},
+    time::DAY_MS,
 };
-use std::{collections::BTreeMap, net::IpAddr, net::Ipv4Addr};
 
 /// Round-trip time of a good probe of which the story says none.
 const RTT_MS: u32 = 20;
+/// A failed story on a recording shows this many changes at most.
+const CHANGES_SHOWN: usize = 20;
 /// A failed story says this many of its failures at most.
 const FAILURES_MAX: usize = 20;
 
@@ -37,6 +36,8 @@ pub struct StoryOutcome {
     pub changes: Vec<Change>,
     /// How long the story is, ms.
     pub length_ms: i64,
+    /// When it begins.
+    pub begin: Timestamp,
 }
 
 /// One expectation that was not met, or a fault of the policy.
@@ -67,7 +68,23 @@ impl StoryOutcome {
             text.push_str(&format!("  {}\n", failure.message));
         }
         text.push('\n');
-        text.push_str(&chart(story, &self.changes, first.at_ms));
+        if story.recording.is_some() {
+            text.push_str(&self.dated());
+        } else {
+            text.push_str(&chart(story, &self.changes, first.at_ms));
+        }
+        text
+    }
+
+    /// What was served when, of a story on a recording; the last of it.
+    fn dated(&self) -> String {
+        let mut text = String::new();
+        let skipped = self.changes.len().saturating_sub(CHANGES_SHOWN);
+        for change in &self.changes[skipped..] {
+            let at = self.begin.plus_ms(change.at_ms);
+            let (serve, line, reason) = (join(&change.serve), change.line, &change.reason);
+            text.push_str(&format!("  {at} -> {serve} (line {line}): {reason}\n"));
+        }
         text
     }
 }
@@ -86,13 +103,8 @@ pub fn run_story(
     policy: &dyn Policy,
 ) -> StoryOutcome {
     let service = ServiceName::from("story");
-    let config = config(story, text, keep_ms, &service);
-    let mut outcome = StoryOutcome {
-        name: story.name.clone(),
-        failures: Vec::new(),
-        changes: Vec::new(),
-        length_ms: i64::from(story.cells()).saturating_mul(story.interval_ms),
-    };
+    let config = stage::config(story, text, keep_ms, &service);
+    let mut outcome = StoryOutcome::new(story);
     let Some(rehearsal) = Rehearsal::new(&config, &service, text, policy) else {
         outcome.fail(0, story.line, "the story has no target".into());
         return outcome;
@@ -101,8 +113,9 @@ pub fn run_story(
         story,
         rehearsal,
         service,
-        asked: 0,
+        happened: 0,
         expected: 0,
+        answers: config.witness.is_some().then_some(true),
         outcome,
     };
     run.all(&config);
@@ -110,7 +123,41 @@ pub fn run_story(
 }
 
 impl StoryOutcome {
-    fn fail(&mut self, at_ms: i64, line: usize, message: String) {
+    pub(super) fn new(story: &Story) -> Self {
+        Self {
+            name: story.name.clone(),
+            failures: Vec::new(),
+            changes: Vec::new(),
+            length_ms: i64::from(story.cells()).saturating_mul(story.interval_ms),
+            begin: super::BEGIN,
+        }
+    }
+
+    /// A story that could not be run, and why.
+    pub fn failed(story: &Story, why: String) -> Self {
+        let mut outcome = Self::new(story);
+        outcome.fail(0, story.line, why);
+        outcome
+    }
+
+    /// Keeps what was served, and adds each fault of the policy once.
+    pub(super) fn ended(&mut self, rehearsal: &Rehearsal<'_>, line: usize) {
+        self.changes = rehearsal.changes().to_vec();
+        let mut seen = Vec::new();
+        for fault in rehearsal.faults() {
+            if seen.contains(&fault) {
+                continue;
+            }
+            seen.push(fault);
+            let message = format!(
+                "the policy faulted at line {}: {}",
+                fault.line, fault.message
+            );
+            self.fail(0, line, message);
+        }
+    }
+
+    pub(super) fn fail(&mut self, at_ms: i64, line: usize, message: String) {
         if self.failures.len() < FAILURES_MAX {
             self.failures.push(StoryFailure {
                 at_ms,
@@ -126,19 +173,21 @@ struct Run<'a> {
     story: &'a Story,
     rehearsal: Rehearsal<'a>,
     service: ServiceName,
-    /// How many requests were made.
-    asked: usize,
+    /// How many happenings there were.
+    happened: usize,
     /// How many expectations were looked at.
     expected: usize,
+    /// Whether the witness answers now; `None` where there is none.
+    answers: Option<bool>,
     outcome: StoryOutcome,
 }
 
 impl Run<'_> {
     fn all(&mut self, config: &Config) {
-        self.freshness();
+        self.begin();
         let mut rows: Vec<_> = self.story.rows.iter().collect();
         rows.retain(|row| config.targets.contains_key(&row.target));
-        let lanes: Vec<Lane> = rows.iter().map(|row| lane(config, row)).collect();
+        let lanes: Vec<Lane> = rows.iter().map(|row| stage::lane(config, row)).collect();
         let mut cells: Vec<_> = rows.iter().map(|row| row.timeline.cells()).collect();
         for number in 1..=i64::from(self.story.cells()) {
             let at_ms = number.saturating_mul(self.story.interval_ms);
@@ -148,6 +197,9 @@ impl Run<'_> {
                 if let Some(seen) = lane.observation(finding) {
                     self.rehearsal.feed(at_ms, Input::Probe(seen));
                 }
+            }
+            if let Some(answers) = self.answers {
+                self.rehearsal.witnesses(at_ms, answers);
             }
         }
         let length_ms = self.outcome.length_ms;
@@ -161,47 +213,49 @@ impl Run<'_> {
             self.outcome
                 .fail(expectation.at_ms, expectation.line, message);
         }
-        self.outcome.changes = self.rehearsal.changes().to_vec();
-        self.faults();
+        self.outcome.ended(&self.rehearsal, self.story.line);
     }
 
-    fn freshness(&mut self) {
-        for (target, freshness) in &self.story.freshness {
-            let (freshness, data_age_ms) = match freshness {
-                StoryFreshness::Fresh => (Freshness::Fresh, 0),
-                StoryFreshness::Stale => (Freshness::Stale, crate::model::time::DAY_MS),
-                StoryFreshness::Unknown => (Freshness::Unknown, -1),
+    /// What is known before the first result: how fresh copies are, and that the witness answers.
+    fn begin(&mut self) {
+        for (target, &is) in &self.story.freshness {
+            let age_ms = match is {
+                StoryFreshness::Fresh => 0,
+                StoryFreshness::Stale => DAY_MS,
+                StoryFreshness::Unknown => -1,
             };
-            let report = FreshnessReport {
-                target: target.clone(),
-                freshness,
-                data_age_ms,
-            };
-            self.rehearsal.report(0, report);
+            let target = target.clone();
+            let what = Happening::Freshness { target, is, age_ms };
+            stage::happen(&mut self.rehearsal, &self.service, 0, &what);
+        }
+        if let Some(answers) = self.answers {
+            self.rehearsal.witnesses(0, answers);
         }
     }
 
-    /// Requests and expectations up to and including an instant.
+    /// Happenings and expectations up to and including an instant.
     fn up_to(&mut self, until_ms: i64) {
         let story = self.story;
         loop {
-            let request = story.asked.get(self.asked);
-            let request = request.filter(|request| request.at_ms <= until_ms);
+            let happening = story.happens.get(self.happened);
+            let happening = happening.filter(|happening| happening.at_ms <= until_ms);
             let expectation = story.expect.get(self.expected);
             let expectation = expectation.filter(|expectation| expectation.at_ms <= until_ms);
-            match (request, expectation) {
-                (Some(request), other) if other.is_none_or(|e| request.at_ms <= e.at_ms) => {
-                    self.asked += 1;
-                    let service = self.service.clone();
-                    if request.what == "failback" {
-                        let order = Command::Failback { service };
-                        self.rehearsal.order(request.at_ms, order);
+            match (happening, expectation) {
+                (Some(happening), other) if other.is_none_or(|e| happening.at_ms <= e.at_ms) => {
+                    self.happened += 1;
+                    if let Happening::Witnesses { answer } = happening.what {
+                        self.answers = Some(answer);
                     }
+                    let at_ms = happening.at_ms;
+                    stage::happen(&mut self.rehearsal, &self.service, at_ms, &happening.what);
                 }
                 (_, Some(expectation)) => {
                     self.expected += 1;
                     self.rehearsal.pass(expectation.at_ms);
-                    if let Some(message) = self.otherwise(expectation) {
+                    let message =
+                        otherwise(&self.rehearsal, &self.service, expectation, &format_ms);
+                    if let Some(message) = message {
                         self.outcome
                             .fail(expectation.at_ms, expectation.line, message);
                     }
@@ -210,60 +264,72 @@ impl Run<'_> {
             }
         }
     }
+}
 
-    /// What differs from an expectation now.
-    fn otherwise(&self, expected: &StoryExpectation) -> Option<String> {
-        let at = format_ms(expected.at_ms);
-        let last = self.rehearsal.changes().last();
-        let since = last.map_or(0, |change| change.at_ms);
-        let why = last.map_or("", |change| &change.reason);
-        let served = format!(
-            "{} is served since {} because \"{why}\" (line {})",
-            join(self.rehearsal.serving()),
-            format_ms(since),
-            last.map_or(0, |change| change.line),
-        );
-        if self.rehearsal.serving() != expected.serve {
+/// What differs from an expectation now; `shown` writes an instant, ms after the begin.
+pub(super) fn otherwise(
+    rehearsal: &Rehearsal<'_>,
+    service: &ServiceName,
+    expected: &StoryExpectation,
+    shown: &dyn Fn(i64) -> String,
+) -> Option<String> {
+    let at = shown(expected.at_ms);
+    let last = rehearsal.changes().last();
+    let since = last.map_or(0, |change| change.at_ms);
+    let why = last.map_or("", |change| &change.reason);
+    let served = format!(
+        "{} is served since {} because \"{why}\" (line {})",
+        join(rehearsal.serving()),
+        shown(since),
+        last.map_or(0, |change| change.line),
+    );
+    if rehearsal.serving() != expected.serve {
+        return Some(format!(
+            "expected {} at {at}, but {served}",
+            join(&expected.serve)
+        ));
+    }
+    let now = rehearsal.state().latest(service);
+    if let Some(part) = &expected.reason {
+        // What moved the answer there, or what keeps it there now: both are its reason.
+        let now = now.map_or("", |evaluation| &evaluation.reason);
+        if !why.contains(part.as_str()) && !now.contains(part.as_str()) {
             return Some(format!(
-                "expected {} at {at}, but {served}",
-                join(&expected.serve)
+                "expected a reason with \"{part}\" at {at}, but {served}, now \"{now}\""
             ));
         }
-        if let Some(part) = &expected.reason {
-            // What moved the answer there, or what keeps it there now: both are its reason.
-            let now = self.rehearsal.state().latest(&self.service);
-            let now = now.map_or("", |evaluation| &evaluation.reason);
-            if !why.contains(part.as_str()) && !now.contains(part.as_str()) {
-                return Some(format!(
-                    "expected a reason with \"{part}\" at {at}, but {served}, now \"{now}\""
-                ));
-            }
-        }
-        let ttl_ms = self.rehearsal.decision().map_or(0, |d| d.ttl_ms);
-        let expected_ms = expected.ttl_ms?;
-        (ttl_ms != expected_ms).then(|| {
-            format!(
-                "expected a TTL of {} at {at}, but it is {}",
-                format_ms(expected_ms),
-                format_ms(ttl_ms)
-            )
-        })
     }
-
-    fn faults(&mut self) {
-        let mut seen = Vec::new();
-        for fault in self.rehearsal.faults() {
-            if seen.contains(fault) {
-                continue;
-            }
-            seen.push(fault.clone());
-            let message = format!(
-                "the policy faulted at line {}: {}",
-                fault.line, fault.message
-            );
-            self.outcome.fail(0, self.story.line, message);
+    if let Some(rail) = &expected.guard {
+        let holds = now.and_then(|evaluation| evaluation.guard);
+        let holds = holds.map_or("none", Rail::word);
+        if holds != rail {
+            return Some(format!(
+                "expected the guard to say \"{rail}\" at {at}, but it says \"{holds}\"; {served}"
+            ));
         }
     }
+    if let Some(part) = &expected.alert {
+        // What was said with the switch, or what stands now.
+        let switched = last.and_then(|change| change.alert.as_deref());
+        let stands = rehearsal.decision().and_then(|d| d.alert.as_deref());
+        let mut alerts = [switched, stands].into_iter().flatten();
+        if !alerts.any(|alert| alert.contains(part.as_str())) {
+            let alert = stands.or(switched);
+            let stands = alert.map_or("there is none".into(), |alert| format!("it is \"{alert}\""));
+            return Some(format!(
+                "expected an alert with \"{part}\" at {at}, but {stands}"
+            ));
+        }
+    }
+    let ttl_ms = rehearsal.decision().map_or(0, |d| d.ttl_ms);
+    let expected_ms = expected.ttl_ms?;
+    (ttl_ms != expected_ms).then(|| {
+        format!(
+            "expected a TTL of {} at {at}, but it is {}",
+            format_ms(expected_ms),
+            format_ms(ttl_ms)
+        )
+    })
 }
 
 /// Names in a sentence: `a`, `a, b`.
@@ -282,67 +348,5 @@ fn finding(cell: Cell) -> Finding {
             took_ms: 0,
         },
         Cell::NoResult => Finding::Nothing,
-    }
-}
-
-fn lane(config: &Config, row: &StoryRow) -> Lane {
-    let address = config.targets.get(&row.target).map(|t| t.addresses[0]);
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let vantage = row.vantage.as_ref().unwrap_or(&config.server.name).clone();
-    let place = (row.target.clone(), MONITOR.into(), address, vantage);
-    Lane::new(place, (1, 0), super::BEGIN)
-}
-
-/// The one monitor of a story.
-const MONITOR: &str = "story";
-
-/// The configuration in which a story plays.
-fn config(story: &Story, text: &PolicyText, keep_ms: i64, service: &ServiceName) -> Config {
-    let monitor = Monitor {
-        name: MONITOR.into(),
-        probe: ProbeKind::Tcp(TcpProbe {
-            port: 80,
-            send: None,
-            expect: None,
-        }),
-        interval_ms: story.interval_ms,
-        timeout_ms: story.timeout_ms,
-        interval_suspect_ms: None,
-        family: None,
-    };
-    let targets = (1..).zip(&story.targets).map(|(number, name)| {
-        // 198.18.0.0/15 is for tests (RFC 2544).
-        let address = Ipv4Addr::from(0xC612_0000_u32.wrapping_add(number));
-        let target = Target {
-            name: name.clone(),
-            addresses: vec![address.into()],
-            probe_at: Vec::new(),
-            require: Require::All,
-            labels: BTreeMap::new(),
-            drained: false,
-            monitor: BTreeMap::new(),
-        };
-        (name.clone(), target)
-    });
-    let service = Service {
-        name: service.clone(),
-        names: vec!["story.test".into()],
-        ttl_ms: story.ttl_ms,
-        targets: story.targets.clone(),
-        monitors: vec![monitor.name.clone()],
-        policy: text.name.clone(),
-        params: story.params.clone(),
-        history_ms: crate::model::service::default_history_ms(),
-        keep_ms,
-        max_switches: story.max_switches,
-        on_fault: OnFault::Hold,
-        rto_ms: None,
-        reload: OnReload::Apply,
-    };
-    Config {
-        targets: targets.collect(),
-        monitors: [(monitor.name.clone(), monitor)].into(),
-        services: [(service.name.clone(), service)].into(),
-        ..Config::default()
     }
 }

@@ -3,6 +3,7 @@
 mod bad_configurations;
 mod commands;
 mod probe;
+mod tests;
 
 use std::{
     path::Path,

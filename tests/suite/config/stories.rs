@@ -4,7 +4,7 @@ use sidestep::{
     config::parse_stories,
     model::{
         Diagnostic, SwitchBudget,
-        story::{Cell, Story, StoryFreshness},
+        story::{Cell, Happening, Story, StoryFreshness},
     },
 };
 
@@ -60,10 +60,21 @@ fn the_designs_example_is_a_story() {
                 "backup",
             ),
         ],
+        monitors: [
+            MonitorName(
+                "story",
+            ),
+        ],
+        any: {},
         rows: [
             StoryRow {
+                label: "primary",
                 target: TargetName(
                     "primary",
+                ),
+                address: 1,
+                monitor: MonitorName(
+                    "story",
                 ),
                 vantage: None,
                 timeline: Timeline {
@@ -89,8 +100,13 @@ fn the_designs_example_is_a_story() {
                 },
             },
             StoryRow {
+                label: "backup",
                 target: TargetName(
                     "backup",
+                ),
+                address: 1,
+                monitor: MonitorName(
+                    "story",
                 ),
                 vantage: None,
                 timeline: Timeline {
@@ -107,10 +123,11 @@ fn the_designs_example_is_a_story() {
             },
         ],
         freshness: {},
-        asked: [],
+        happens: [],
         expect: [
             StoryExpectation {
                 at_ms: 8000,
+                dated: false,
                 serve: [
                     TargetName(
                         "backup",
@@ -120,10 +137,13 @@ fn the_designs_example_is_a_story() {
                     "primary is down",
                 ),
                 ttl_ms: None,
+                guard: None,
+                alert: None,
                 line: 7,
             },
             StoryExpectation {
                 at_ms: 370000,
+                dated: false,
                 serve: [
                     TargetName(
                         "primary",
@@ -131,9 +151,12 @@ fn the_designs_example_is_a_story() {
                 ],
                 reason: None,
                 ttl_ms: None,
+                guard: None,
+                alert: None,
                 line: 7,
             },
         ],
+        recording: None,
     },
 ]
 "##);
@@ -186,7 +209,7 @@ expect = [{ at = "1s", serve = "a" }]
     );
     assert_eq!((all.max_switches, all.params.len()), (None, 3));
     assert_eq!(all.freshness["alpha"], StoryFreshness::Stale);
-    let asked: Vec<i64> = all.asked.iter().map(|one| one.at_ms).collect();
+    let asked: Vec<i64> = all.happens.iter().map(|one| one.at_ms).collect();
     assert_eq!(asked, [5_000, 20_000], "in the order of time");
     assert_eq!(
         (
@@ -233,7 +256,268 @@ fn wrong_tests_are_pointed_at() {
     }
 }
 
+/// What was a target before it was a key is one still.
+#[test]
+fn a_target_may_be_named_as_a_later_key() {
+    let text = r#"
+[[test]]
+name = "n"
+interval = "1s"
+recording = "..x"
+service = ".*3"
+happens = "x*3"
+require = ".*3"
+expect = [{ at = "3s", serve = "service" }]
+"#;
+    let story = &load(text)[0];
+    let names: Vec<&str> = story.targets.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["recording", "service", "happens", "require"]);
+    assert!(story.recording.is_none() && story.happens.is_empty());
+}
+
+#[test]
+fn rows_of_series_and_what_happens_are_read() {
+    let text = r#"
+[[test]]
+name = "n"
+interval = "1s"
+require = { "w.1" = "any", b = "all" }
+"w.1[2]/https@ns2" = ".*9"
+"w.1[1]/login" = "x*9"
+"b/https" = ".*9"
+asked = [{ at = "5s", what = "failback" }]
+happens = [
+  { at = "5s", freshness = { b = "stale" }, age = "2h" },
+  { at = "2s", switch = "b", for = "1h30m" },
+  { at = "3s", clock = "-5m" },
+  { at = "4s", drift = { b = 3, "w.1" = 0 } },
+]
+expect = [{ at = "9s", serve = "b", guard = "never-worse", alert = "x" }]
+"#;
+    let story = &load(text)[0];
+    let rows = story.rows.iter();
+    let places: Vec<_> = rows
+        .map(|row| {
+            (
+                row.target.as_str(),
+                row.address,
+                row.monitor.as_str(),
+                row.vantage.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("w.1", 2, "https", Some("ns2")),
+            ("w.1", 1, "login", None),
+            ("b", 1, "https", None)
+        ]
+    );
+    let monitors: Vec<&str> = story.monitors.iter().map(|name| name.as_str()).collect();
+    assert_eq!(monitors, ["https", "login"], "in the order written");
+    assert_eq!(
+        Vec::from_iter(story.any.iter().map(|name| name.as_str())),
+        ["w.1"]
+    );
+    let happens = story
+        .happens
+        .iter()
+        .map(|one| (one.at_ms, one.what.clone()));
+    let drift = |target: &str, differences| Happening::Drift {
+        target: target.into(),
+        differences,
+    };
+    assert_eq!(
+        happens.collect::<Vec<_>>(),
+        [
+            (
+                2_000,
+                Happening::Switch {
+                    target: "b".into(),
+                    for_ms: Some(5_400_000)
+                }
+            ),
+            (3_000, Happening::Clock { by_ms: -300_000 }),
+            (4_000, drift("b", 3)),
+            (4_000, drift("w.1", 0)),
+            (5_000, Happening::Failback),
+            (
+                5_000,
+                Happening::Freshness {
+                    target: "b".into(),
+                    is: StoryFreshness::Stale,
+                    age_ms: 7_200_000
+                }
+            ),
+        ],
+        "in the order of time, what is asked first"
+    );
+    let expected = &story.expect[0];
+    assert_eq!(expected.guard.as_deref(), Some("never-worse"));
+    assert_eq!(expected.alert.as_deref(), Some("x"));
+}
+
+#[test]
+fn a_test_on_a_recording_is_read() {
+    let text = r#"
+[[test]]
+name = "n"
+recording = "outage.jsonl.zst"
+service = "www"
+params = { FALL = 3 }
+expect = [{ at = "10m", serve = "b" }, { at = "2025-11-22T08:26:40Z", serve = ["a", "c"] }]
+"#;
+    let story = &load(text)[0];
+    let source = story.recording.as_ref().unwrap();
+    assert_eq!(
+        (source.path.as_str(), source.service.as_deref()),
+        ("outage.jsonl.zst", Some("www"))
+    );
+    let at: Vec<(i64, bool)> = story
+        .expect
+        .iter()
+        .map(|one| (one.at_ms, one.dated))
+        .collect();
+    assert_eq!(at, [(600_000, false), (1_763_800_000_000, true)]);
+    assert!(story.rows.is_empty() && story.params.len() == 1);
+}
+
+/// A test on a recording with these lines.
+fn on_recording(lines: &str) -> String {
+    let head = "[[test]]\nname = \"n\"\nrecording = \"r.jsonl\"\n";
+    let expect = match lines.contains("expect") {
+        true => "",
+        false => "expect = [{ at = \"8s\", serve = \"b\" }]\n",
+    };
+    format!("{head}{lines}\n{expect}")
+}
+
 fn cases() -> Vec<(String, &'static str)> {
+    let mut cases = first_cases();
+    cases.extend(later_cases());
+    cases
+}
+
+fn later_cases() -> Vec<(String, &'static str)> {
+    let happens = |item: &str| test(&format!("happens = [{{ {item} }}]"));
+    vec![
+        (
+            test("\"primary/https\" = \".*10\"\nprimary = \".\"")
+                .replace("\nbackup = ", "\n\"backup/https\" = "),
+            r##"f.test.toml:3:1: row 'primary' names no monitor, and 'primary/https' names one: write "primary/https""##,
+        ),
+        (
+            test("\"primary[2]\" = \".*10\"\n\"primary@ns2\" = \".\"\nprimary = \".\"")
+                .replace("\nprimary = \".\"", "\n#primary"),
+            r##"f.test.toml:3:1: row 'primary@ns2' names no address, and 'primary[2]' names one: write "primary[1]@ns2""##,
+        ),
+        (
+            test("\"primary[0]\" = \".\""),
+            r##"f.test.toml:2:1: 'primary[0]' is no address of a target: write its number, 1 to 16, such as "primary[2]""##,
+        ),
+        (
+            test("\"primary[2\" = \".\""),
+            r##"f.test.toml:2:1: 'primary[2' is no address of a target: write its number, 1 to 16, such as "primary[2]""##,
+        ),
+        (
+            test("\"primary/\" = \".\""),
+            r##"f.test.toml:2:1: a name cannot be empty"##,
+        ),
+        (
+            test("require = { primary = \"some\" }"),
+            r##"f.test.toml:2:23: 'some' is nothing to require: write all or any"##,
+        ),
+        (
+            test("require = { primry = \"any\" }"),
+            r##"f.test.toml:2:13: unknown target 'primry', did you mean 'primary'?"##,
+        ),
+        (
+            test("service = \"www\""),
+            r##"f.test.toml:2:1: `service` is of a test on a recording: write `recording`, or remove it"##,
+        ),
+        (
+            happens(r#"at = "1s""#),
+            r##"f.test.toml:2:12: an item of `happens` needs what happens, such as `drain = "backup"`"##,
+        ),
+        (
+            happens(r#"hold = true"#),
+            r##"f.test.toml:2:12: an item of `happens` needs `at`"##,
+        ),
+        (
+            happens(r#"at = "11s", hold = true"#),
+            r##"f.test.toml:2:19: this is after the longest row, which ends at 10s: lengthen a row"##,
+        ),
+        (
+            happens(r#"at = "1s", hold = true, thaw = true"#),
+            r##"f.test.toml:2:38: `hold` and `thaw` are two items: write them one by one"##,
+        ),
+        (
+            happens(r#"at = "1s", hold = false"#),
+            r##"f.test.toml:2:25: `hold = false` is nothing that happens: leave the item out"##,
+        ),
+        (
+            happens(r#"at = "1s", thaw = true, for = "1h""#),
+            r##"f.test.toml:2:38: `for` goes with switch, hold, drain and freeze, not with `thaw`"##,
+        ),
+        (
+            happens(r#"at = "1s", hold = true, for = "10ms""#),
+            r##"f.test.toml:2:44: `for` is 10ms; it must be from 1s to 41666d16h"##,
+        ),
+        (
+            happens(r#"at = "1s", hold = true, age = "1h""#),
+            r##"f.test.toml:2:38: `age` goes with freshness, not with `hold`"##,
+        ),
+        (
+            happens(r#"at = "1s", switch = "bakup""#),
+            r##"f.test.toml:2:34: unknown target 'bakup', did you mean 'backup'?"##,
+        ),
+        (
+            happens(r#"at = "1s", swich = "backup""#),
+            r##"f.test.toml:2:25: unknown key 'swich', did you mean 'switch'?"##,
+        ),
+        (
+            happens(r#"at = "1s", witnesses = "dead""#),
+            r##"f.test.toml:2:37: unknown `witnesses` 'dead': write one of silent, answer"##,
+        ),
+        (
+            happens(r#"at = "1s", freshness = { backup = "old" }"#),
+            r##"f.test.toml:2:48: 'old' is no freshness: write fresh, stale or unknown"##,
+        ),
+        (
+            happens(r#"at = "1s", drift = { backup = -1 }"#),
+            r##"f.test.toml:2:44: `drift` is how many differences, 0 or more"##,
+        ),
+        (
+            happens(r#"at = "1s", clock = "1h""#),
+            r##"f.test.toml:2:33: '1h' is no jump of a clock: write "+1h" or "-5m""##,
+        ),
+        (
+            test(r#"expect = [{ at = "8s", serve = "backup", guard = "isolatd" }]"#),
+            r##"f.test.toml:2:50: unknown `guard` 'isolatd', did you mean 'isolated'?"##,
+        ),
+        (
+            on_recording("interval = \"1s\""),
+            r##"f.test.toml:4:1: `interval` of a test on a recording is in the recording: remove it"##,
+        ),
+        (
+            on_recording("primary = \"...\""),
+            r##"f.test.toml:4:1: row 'primary' of a test on a recording: the results are in the recording, remove it"##,
+        ),
+        (
+            on_recording("expect = [{ at = \"yesterday\", serve = \"b\" }]"),
+            r##"f.test.toml:4:18: 'yesterday' is no instant of a recording: write "2026-11-22T18:49:46Z", or "10m" after its begin"##,
+        ),
+        (
+            on_recording(
+                "expect = [{ at = \"2m\", serve = \"b\" }, { at = \"1m\", serve = \"b\" }]",
+            ),
+            r##"f.test.toml:4:46: earlier than the expectation before it: write them in the order of time"##,
+        ),
+    ]
+}
+
+fn first_cases() -> Vec<(String, &'static str)> {
     vec![
         (
             String::new(),

@@ -7,5 +7,6 @@ mod memory;
 mod orders;
 mod reload;
 mod site;
+mod stories;
 mod systemd;
 mod ticks;

@@ -7,9 +7,11 @@ use sidestep::failover::{
 };
 use sidestep::model::{
     PolicyText, TargetName,
-    story::{Cell, Story, StoryExpectation, StoryFreshness, StoryRequest, StoryRow, Timeline},
+    story::{
+        Cell, Happening, MONITOR, Story, StoryExpectation, StoryFreshness, StoryHappening,
+        StoryRow, Timeline,
+    },
 };
-use std::collections::BTreeMap;
 
 fn text(source: &str) -> PolicyText {
     PolicyText {
@@ -47,7 +49,10 @@ fn story(rows: &[(&str, &str)], expect: &[(i64, &str)]) -> Story {
             targets.push(target.into());
         }
         StoryRow {
+            label: (*place).to_owned(),
             target: target.into(),
+            address: 1,
+            monitor: MONITOR.into(),
             vantage: vantage.map(Into::into),
             timeline: timeline(cells),
         }
@@ -58,9 +63,8 @@ fn story(rows: &[(&str, &str)], expect: &[(i64, &str)]) -> Story {
         .map(|(line, (at_s, serve))| StoryExpectation {
             at_ms: at_s * 1_000,
             serve: serve.split(' ').map(Into::into).collect(),
-            reason: None,
-            ttl_ms: None,
             line,
+            ..StoryExpectation::default()
         });
     Story {
         name: "a story".into(),
@@ -68,13 +72,11 @@ fn story(rows: &[(&str, &str)], expect: &[(i64, &str)]) -> Story {
         interval_ms: 1_000,
         timeout_ms: 500,
         ttl_ms: 30_000,
-        max_switches: None,
-        params: BTreeMap::new(),
         targets,
+        monitors: vec![MONITOR.into()],
         rows,
-        freshness: BTreeMap::new(),
-        asked: Vec::new(),
         expect: expect.collect(),
+        ..Story::default()
     }
 }
 
@@ -226,9 +228,9 @@ fn stories_have_vantages_silence_freshness_and_requests() {
         &[("primary", "..--------"), ("backup", "..........")],
         &[(5, "primary"), (6, "backup"), (8, "backup"), (9, "primary")],
     );
-    told.asked.push(StoryRequest {
+    told.happens.push(StoryHappening {
         at_ms: 8_500,
-        what: "failback".into(),
+        what: Happening::Failback,
     });
     let outcome = run(&told);
     assert_eq!(outcome.changes[2].at_ms, 8_500);

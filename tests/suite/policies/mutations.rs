@@ -1,6 +1,6 @@
 //! Tests that cannot fail are worth nothing: each of these changes breaks a test of its policy.
 
-use super::{policies, policy, stories, tell};
+use super::{policies, policy, stories_of, tell};
 use sidestep::{
     model::{PolicyText, story::Story},
     policy::Library,
@@ -221,7 +221,7 @@ fn a_changed_line_breaks_a_test() {
     for name in policies() {
         let fails = |story: &&Story| !tell(&library, &policy(&name), story).passed();
         // Where a test fails anyway, nothing is learnt from what follows.
-        assert_eq!(stories(&name).iter().find(fails), None, "{name}");
+        assert_eq!(stories_of(&name).iter().find(fails), None, "{name}");
     }
     let mut unnoticed = Vec::new();
     for &(name, written, instead) in MUTATIONS {
@@ -232,7 +232,7 @@ fn a_changed_line_breaks_a_test() {
             source: text.source.replace(written, instead).into(),
             name: text.name,
         };
-        let passes = stories(name)
+        let passes = stories_of(name)
             .iter()
             .all(|story| tell(&library, &changed, story).passed());
         if passes {

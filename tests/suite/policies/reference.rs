@@ -88,6 +88,9 @@ fn the_tests_in_the_reference_pass() {
     for (line, block) in blocks {
         let stories = config::parse_stories("README.md", &block);
         for story in stories.unwrap_or_else(|found| panic!("README.md:{line}: {}", found[0])) {
+            if story.recording.is_some() {
+                continue; // There is no recording beside this page.
+            }
             let told = tell(&Library::new(), &super::policy("failover.rhai"), &story);
             assert!(told.passed(), "README.md:{line}: {}", told.report(&story));
         }

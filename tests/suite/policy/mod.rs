@@ -5,6 +5,7 @@
 mod world;
 
 mod api;
+mod coverage;
 mod default_policy;
 mod errors;
 mod faults;
