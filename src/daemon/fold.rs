@@ -374,8 +374,7 @@ impl Fold {
     }
 
     fn forget_unused_versions(&mut self) {
-        let services = &self.state.world().services;
-        let used = services.iter().flat_map(|service| {
+        let used = self.state.world().asking().flat_map(|service| {
             [Some(service.policy.clone()), service.previous.clone()]
                 .into_iter()
                 .flatten()

@@ -4,7 +4,7 @@
 use crate::{
     config::{self, Loaded, Paths},
     dns::{self, Zones},
-    failover::{input::ZoneVersion, rehearsal},
+    failover::{self, input::ZoneVersion, rehearsal},
     model::{
         Config, Diagnostic, DnsName, Monitor, MonitorName, PolicyName, PolicyText, PolicyVersion,
         Service, Target, ZoneConfig, ZoneSource,
@@ -45,7 +45,7 @@ pub struct Accepted {
     pub config: Arc<Config>,
     /// Every policy that it uses.
     pub policies: Vec<PolicyText>,
-    /// The same as each service needs it compiled.
+    /// The same as each service needs it compiled; shadows as [`Service::as_shadow`] has them.
     pub scripts: Vec<(Service, PolicyText)>,
     /// The zones.
     pub zones: Arc<Zones>,
@@ -55,6 +55,17 @@ pub struct Accepted {
     pub warnings: Vec<Diagnostic>,
     /// Files that zone files include, as they were judged.
     pub included: BTreeMap<PathBuf, Arc<str>>,
+}
+
+impl Accepted {
+    /// The scripts without those of shadows: what decides.
+    pub fn deciding(&self) -> impl Iterator<Item = (&Service, &PolicyText)> {
+        let scripts = self.scripts.iter();
+        let decides = |service: &Service| self.config.services.get(&service.name) == Some(service);
+        scripts
+            .filter(move |(service, _)| decides(service))
+            .map(|(service, text)| (service, text))
+    }
 }
 
 /// Judges cases; remembers what was tried, so that a reload tries only what changed.
@@ -187,26 +198,34 @@ impl Judge {
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<Vec<(Service, PolicyText)>, Vec<Diagnostic>> {
         let (mut scripts, mut errors) = (Vec::new(), Vec::new());
-        for service in config.services.values_mut() {
-            let Some(source) = case.policies.get(&service.policy) else {
-                continue;
-            };
-            let text = PolicyText {
-                name: service.policy.clone(),
-                source: Arc::clone(source),
-            };
+        let mut load = |service: &Service| {
+            let text = case.text(&service.policy)?;
             match self.library.candidate(service, &text) {
                 Ok(candidate) => {
-                    service.keep_ms = service.history_ms.max(candidate.windows_ms);
                     let named = candidate.warnings.iter().cloned();
                     warnings.extend(named.map(|found| case.in_policy(&service.policy, found)));
                     self.library.adopt(&candidate);
-                    scripts.push((service.clone(), text));
+                    Some((text, service.history_ms.max(candidate.windows_ms)))
                 }
                 Err(found) => {
                     let place = |found| case.of_service(service, found);
                     errors.extend(found.into_iter().map(place));
+                    None
                 }
+            }
+        };
+        for service in config.services.values_mut() {
+            settle_shadow(&self.library, case, service);
+            let as_shadow = service.as_shadow();
+            if let Some((text, keep_ms)) = as_shadow.as_ref().and_then(&mut load)
+                && let Some(shadow) = &mut service.shadow
+            {
+                shadow.keep_ms = keep_ms;
+                scripts.extend(service.as_shadow().map(|as_shadow| (as_shadow, text)));
+            }
+            if let Some((text, keep_ms)) = load(service) {
+                service.keep_ms = keep_ms;
+                scripts.push((service.clone(), text));
             }
         }
         if errors.is_empty() {
@@ -229,6 +248,9 @@ impl Judge {
             if self.passed.contains(&digest) {
                 continue;
             }
+            let of_shadow = config.services.get(&service.name) != Some(service);
+            let shadowed = of_shadow.then(|| with(config, service));
+            let config = shadowed.as_ref().unwrap_or(config);
             self.library.record_lines(true);
             let report = rehearsal::trials(config, &service.name, text, &self.library);
             self.library.record_lines(false);
@@ -284,6 +306,15 @@ impl Judge {
 }
 
 impl Case {
+    /// The text of a policy; `None` where it could not be read.
+    fn text(&self, name: &PolicyName) -> Option<PolicyText> {
+        let source = Arc::clone(self.policies.get(name)?);
+        Some(PolicyText {
+            name: name.clone(),
+            source,
+        })
+    }
+
     /// A finding in a policy, under the path that its operator knows.
     pub fn in_policy(&self, policy: &PolicyName, mut found: Diagnostic) -> Diagnostic {
         let path = Paths::of(&self.path).policy(&self.loaded.config, policy);
@@ -422,16 +453,33 @@ fn policies(case: &Case) -> Vec<PolicyText> {
         .config
         .services
         .values()
-        .map(|service| &service.policy)
+        .flat_map(Service::policies)
         .collect();
-    let text = |name: &&PolicyName| {
-        let source = Arc::clone(case.policies.get(*name)?);
-        Some(PolicyText {
-            name: (*name).clone(),
-            source,
-        })
+    used.into_iter()
+        .filter_map(|name| case.text(name))
+        .collect()
+}
+
+/// Gives a shadow those parameters of its service that it has a constant for.
+fn settle_shadow(library: &Library, case: &Case, service: &mut Service) {
+    let params = service.params.clone();
+    let Some(shadow) = &mut service.shadow else {
+        return;
     };
-    used.iter().filter_map(text).collect()
+    shadow.params = params;
+    if let Some(text) = case.text(&shadow.policy) {
+        let known = library.constants(&text);
+        shadow.params.retain(|name, _| known.contains(name));
+    }
+}
+
+/// The part of a configuration that concerns a service, which is another than it says.
+fn with(config: &Config, service: &Service) -> Config {
+    let mut config = failover::narrowed(config, &service.name).unwrap_or_default();
+    config
+        .services
+        .insert(service.name.clone(), service.clone());
+    config
 }
 
 /// What of a service a trial's outcome depends on: services alike are tried once.
@@ -440,6 +488,8 @@ fn shape(config: &Config, service: &Service) -> (Service, Vec<Target>, Vec<Monit
         name: "".into(),
         names: Vec::new(),
         rto_ms: None,
+        // Tried apart.
+        shadow: None,
         ..service.clone()
     };
     let targets = service

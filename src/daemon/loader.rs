@@ -465,7 +465,10 @@ impl Loader {
             (file.display().to_string() == found.file).then(|| version.short().to_owned())
         };
         // Services that share a policy may run it with other parameters.
-        let versions: BTreeSet<String> = config.services.values().filter_map(version).collect();
+        let services = self.accepted.config.services.values();
+        let shadows: Vec<Service> = services.filter_map(Service::as_shadow).collect();
+        let services = config.services.values().chain(&shadows);
+        let versions: BTreeSet<String> = services.filter_map(version).collect();
         let versions: Vec<String> = versions.into_iter().collect();
         let kept = match versions.len() {
             0 => "still running what was in force".to_owned(),

@@ -463,7 +463,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
 /// it faults.
 fn know_again(library: &Library, recovered: &Recovered) {
     let world = recovered.state.world();
-    for service in &world.services {
+    for service in world.asking() {
         let Some(configured) = world.config.services.get(&service.name) else {
             continue;
         };

@@ -50,6 +50,7 @@ fn service_of(story: &Story, policy: &PolicyText) -> Service {
         on_fault: OnFault::Hold,
         rto_ms: None,
         reload: OnReload::Apply,
+        shadow: None,
     }
 }
 

@@ -57,8 +57,35 @@ pub enum What {
     Ended(Ended),
     /// A reload was refused; nothing changed.
     Refused(Refused),
+    /// What a service's shadow would do changed; nothing is answered by it.
+    Shadow(Shadowed),
     /// Events are missing here. Written by the journal alone.
     Gap(Gap),
+}
+
+/// What became true in the fold of the shadows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shadowed {
+    /// What the guard would have accepted.
+    Decision(Decision),
+    /// The shadow faulted.
+    Fault(Fault),
+    /// A service and its shadow part, or are together again.
+    Parted(Parted),
+}
+
+/// A service's served set begins or ends to differ from that of its shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parted {
+    /// Whose.
+    pub service: ServiceName,
+    /// Whether they differ from now on.
+    pub apart: bool,
+    /// What is served.
+    pub serving: Vec<TargetName>,
+    /// What the shadow would serve.
+    pub shadow: Vec<TargetName>,
 }
 
 /// A configuration in full, and who brought it.

@@ -31,6 +31,7 @@ pub mod rehearsal;
 pub mod serial;
 pub mod series;
 pub mod service_state;
+pub mod shadow;
 pub mod state;
 mod step;
 pub mod target_state;

@@ -9,6 +9,7 @@ mod one_service;
 mod order;
 mod orders;
 mod reload;
+mod shadows;
 mod table;
 
 pub use one_service::service;

@@ -338,6 +338,7 @@ fn config(story: &Story, text: &PolicyText, keep_ms: i64, service: &ServiceName)
         on_fault: OnFault::Hold,
         rto_ms: None,
         reload: OnReload::Apply,
+        shadow: None,
     };
     Config {
         targets: targets.collect(),

@@ -8,6 +8,7 @@ mod properties;
 mod rehearsal;
 mod reload;
 mod rules;
+mod shadow;
 mod ticks;
 
 use serde_json::{Value, json};
