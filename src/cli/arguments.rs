@@ -34,6 +34,9 @@ pub(super) enum Command {
     Log(LogArguments),
     /// Load changed files now
     Reload(ReloadArguments),
+    /// Put the shadow of a service in the place of its policy; without a service, take the reload
+    /// that waits
+    Promote(PromoteArguments),
     /// Serve a target of a service, whatever the policy says
     Switch(SwitchArguments),
     /// Keep what a service answers, whatever the policy says
@@ -283,6 +286,14 @@ pub(super) struct FreezeArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ThawArguments {
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PromoteArguments {
+    /// Whose shadow; without it what waits because of `reload = "ask"` is taken
+    pub(super) service: Option<String>,
     #[command(flatten)]
     pub(super) order: OrderArguments,
 }

@@ -1,10 +1,15 @@
 //! Judging a candidate: configuration, policies, tests and zones together, or everything that is
 //! wrong with them. The same for a start, a reload and `sidestep check`.
 
+use super::{fold::Present, reload_gate::ReloadGate};
 use crate::{
     config::{self, Loaded, Paths},
     dns::{self, Zones},
-    failover::{self, input::ZoneVersion, rehearsal},
+    failover::{
+        self,
+        input::ZoneVersion,
+        rehearsal::{self, gate::Compared},
+    },
     model::{
         Config, Diagnostic, DnsName, Monitor, MonitorName, PolicyName, PolicyText, PolicyVersion,
         Service, Target, ZoneConfig, ZoneSource,
@@ -51,6 +56,9 @@ pub struct Accepted {
     pub zones: Arc<Zones>,
     /// Their serials and hashes.
     pub zone_versions: Vec<ZoneVersion>,
+    /// What policies that changed would have decided differently lately; empty where that is not
+    /// known.
+    pub compared: Vec<Compared>,
     /// What an operator should know.
     pub warnings: Vec<Diagnostic>,
     /// Files that zone files include, as they were judged.
@@ -60,12 +68,19 @@ pub struct Accepted {
 impl Accepted {
     /// The scripts without those of shadows: what decides.
     pub fn deciding(&self) -> impl Iterator<Item = (&Service, &PolicyText)> {
-        let scripts = self.scripts.iter();
-        let decides = |service: &Service| self.config.services.get(&service.name) == Some(service);
-        scripts
-            .filter(move |(service, _)| decides(service))
-            .map(|(service, text)| (service, text))
+        deciding(&self.config, &self.scripts)
     }
+}
+
+fn deciding<'s>(
+    config: &Config,
+    scripts: &'s [(Service, PolicyText)],
+) -> impl Iterator<Item = (&'s Service, &'s PolicyText)> {
+    let decides = |service: &Service| config.services.get(&service.name) == Some(service);
+    scripts
+        .iter()
+        .filter(move |(service, _)| decides(service))
+        .map(|(service, text)| (service, text))
 }
 
 /// Judges cases; remembers what was tried, so that a reload tries only what changed.
@@ -77,6 +92,8 @@ pub struct Judge {
     included: BTreeSet<PathBuf>,
     /// What is wrong beyond the text itself is a warning.
     lenient: bool,
+    /// What candidates face besides.
+    gate: ReloadGate,
 }
 
 impl std::fmt::Debug for Judge {
@@ -107,7 +124,13 @@ impl Judge {
             passed,
             included: BTreeSet::new(),
             lenient: false,
+            gate: ReloadGate::default(),
         }
+    }
+
+    /// Candidates face what is known now, too; `None` is nothing.
+    pub(super) fn face(&mut self, present: Option<Present>) {
+        self.gate.face(present);
     }
 
     /// The same, for files that were in force before: a monitor that cannot run here any more,
@@ -166,6 +189,19 @@ impl Judge {
                 warnings.append(&mut errors);
             }
         }
+        let mut compared = Vec::new();
+        if errors.is_empty() {
+            let deciding = deciding(&config, &scripts);
+            for (text, faced) in self.gate.run(&self.library, &config, deciding) {
+                compared.extend(faced.compared);
+                for (place, fault) in faced.faults {
+                    let line = usize::try_from(fault.line).unwrap_or(0);
+                    let message = format!("{} (in the gate: {place})", fault.message);
+                    let found = Diagnostic::error("", &text.source, line, 0, message);
+                    errors.push(case.in_policy(&text.name, found));
+                }
+            }
+        }
         let used: Vec<PolicyVersion> = scripts
             .iter()
             .map(|(service, text)| PolicyVersion::of(&text.source, &service.params))
@@ -179,6 +215,7 @@ impl Judge {
                 zone_versions: zones.versions,
                 zones: Arc::new(zones.zones),
                 included: zones.included,
+                compared,
                 warnings,
             }),
             _ => Err(deduplicated(errors)),

@@ -12,8 +12,8 @@ mod daemon_part;
 pub use build::overview;
 pub(super) use build::{health, order_of, order_of_freeze};
 pub use daemon_part::{
-    DaemonPart, Degraded, Distribution, JournalPart, Listener, Metrics, PendingReload, ProbeCount,
-    Refused, ReloadReport,
+    DaemonPart, Degraded, Distribution, GateReport, JournalPart, Listener, Metrics, PendingReload,
+    ProbeCount, Refused, ReloadReport,
 };
 
 use super::{
@@ -111,6 +111,9 @@ impl Overview {
         };
         if let Some(daemon) = &mut narrowed.daemon {
             daemon.next.retain(|name, _| *name == found.name);
+            if let Some(gate) = &mut daemon.gate {
+                gate.services.retain(|one| one.service == found.name);
+            }
         }
         Some(narrowed)
     }

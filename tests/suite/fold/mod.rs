@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests for tests.
 
 mod aggregation;
+mod gate;
 mod guard;
 mod json;
 mod properties;
