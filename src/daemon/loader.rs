@@ -7,10 +7,11 @@
 use super::{
     case::{case, changes},
     first,
-    fold::{Message, Present, Reloaded, names},
+    fold::{Message, Present, Reloaded},
     judge::{Accepted, Case, Judge},
     kept,
     promote::Promote,
+    reload_gate,
     sources::{Sources, Text},
     tally::Tally,
     watch::{self, Watcher},
@@ -23,9 +24,7 @@ use crate::{
         overview::{GateReport, PendingReload, Refused, ReloadReport},
     },
     journal::Kept,
-    model::{
-        Config, Diagnostic, PolicyName, PolicyVersion, Service, Timestamp, config::ServerConfig,
-    },
+    model::{Config, Diagnostic, PolicyName, PolicyVersion, Service, config::ServerConfig},
     probe::{Plan, Prober},
 };
 use std::{
@@ -248,7 +247,7 @@ impl Loader {
             _ => None,
         };
         self.candidate = parsed_config;
-        let present = self.present().filter(|_| self.changes_policies());
+        let present = self.changes_policies().then(|| self.present()).flatten();
         let now = present.as_ref().map(Present::wall);
         self.judge.face(present);
         let Plucked { accepted, refused } = self.pluck(parsed);
@@ -263,7 +262,7 @@ impl Loader {
             ..ReloadReport::default()
         };
         if let Some((case, accepted)) = accepted {
-            report.gate = now.and_then(|at| gate_report(by, at, &accepted));
+            report.gate = now.and_then(|at| reload_gate::report(by, at, &accepted));
             self.put_in_force(case, Arc::new(accepted), by, apply_pending, &mut report);
         }
         self.include();
@@ -542,28 +541,6 @@ impl Loader {
             .as_mut()
             .is_some_and(|watcher| watcher.watch(&folders))
     }
-}
-
-/// What changed policies would have decided differently; said aloud. `None` where none changed.
-pub(super) fn gate_report(by: &str, at: Timestamp, accepted: &Accepted) -> Option<GateReport> {
-    for compared in &accepted.compared {
-        let (service, policy, facts) = (&compared.service, &compared.policy, compared.facts);
-        for one in &compared.differences {
-            tracing::warn!(
-                %service, %policy, from = %one.from, to = one.to.map(tracing::field::display),
-                candidate = names(&one.candidate.serve), line = one.candidate.line,
-                reason = %one.candidate.reason, in_force = names(&one.in_force.serve),
-                "the gate: this would have been decided differently"
-            );
-        }
-        let (count, version) = (compared.count(), compared.version.short());
-        tracing::info!(%service, %policy, version, facts, count, "the gate: differences lately");
-    }
-    (!accepted.compared.is_empty()).then(|| GateReport {
-        by: by.to_owned(),
-        at,
-        services: accepted.compared.clone(),
-    })
 }
 
 /// Which keys of `[server]` are not as the daemon started with them.

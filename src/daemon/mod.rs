@@ -24,7 +24,7 @@ mod operator;
 mod outlook;
 mod probing;
 mod promote;
-mod recent;
+pub mod recent;
 mod reload_gate;
 mod signals;
 pub mod sources;

@@ -7,7 +7,8 @@
 use super::{
     fold::Present,
     judge::{Accepted, Case},
-    loader::{Loader, gate_report},
+    loader::Loader,
+    reload_gate,
 };
 use crate::{
     config::Paths,
@@ -186,7 +187,7 @@ impl Loader {
                 .unwrap_or_default(),
             line: latest.map_or(0, |latest| latest.line),
             kept_as: String::new(),
-            gate: gate_report(&asked.by, present.wall(), accepted),
+            gate: reload_gate::report(&asked.by, present.wall(), accepted),
             report: None,
         })
     }
@@ -245,4 +246,37 @@ fn replace(file: &Path, like: &Path, text: &str) -> io::Result<()> {
     new.as_file().sync_all()?;
     new.persist(file).map_err(|error| error.error)?;
     File::open(folder(file))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_stays_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("failover.rhai");
+        fs::write(&file, "old").unwrap();
+        may_write(&file).unwrap();
+        replace(&previous(&file), &file, "old").unwrap();
+        replace(&file, &file, "new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        let kept = folder.path().join("failover.rhai.prev");
+        assert_eq!(fs::read_to_string(kept).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+
+        let link = folder.path().join("link.rhai");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(real(&link), fs::canonicalize(&file).unwrap());
+
+        // Its folder takes no file.
+        let nowhere = folder.path().join("gone/failover.rhai");
+        let error = may_write(&nowhere).unwrap_err();
+        assert!(replace(&nowhere, &nowhere, "new").is_err());
+        let said = cannot(&nowhere, &error).to_string();
+        assert!(
+            said.contains("gone/failover.rhai cannot be replaced"),
+            "{said}"
+        );
+    }
 }

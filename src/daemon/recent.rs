@@ -13,13 +13,13 @@ use std::{
 };
 
 /// How many facts are kept at least, once there were as many.
-pub(super) const FACTS_MAX: usize = 20_000;
+pub const FACTS_MAX: usize = 20_000;
 /// Facts of a chunk: as many more than that may be kept.
 const CHUNK: usize = 500;
 
 /// The ring.
 #[derive(Debug)]
-pub(super) struct Recent {
+pub struct Recent {
     full: VecDeque<Arc<Vec<Event>>>,
     filling: Vec<Event>,
     /// How far the wall clock was ahead of the fold's before the oldest of them, ms.
@@ -28,15 +28,15 @@ pub(super) struct Recent {
 
 /// A copy of the ring.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub struct Facts {
     chunks: Vec<Arc<Vec<Event>>>,
     /// How far the wall clock was ahead of the fold's before the oldest of them, ms.
-    pub(super) offset_ms: i64,
+    pub offset_ms: i64,
 }
 
 impl Recent {
     /// An empty ring; the wall clock is so far ahead now.
-    pub(super) fn new(offset_ms: i64) -> Self {
+    pub fn new(offset_ms: i64) -> Self {
         Self {
             full: VecDeque::new(),
             filling: Vec::with_capacity(CHUNK),
@@ -45,7 +45,7 @@ impl Recent {
     }
 
     /// Takes what is a fact.
-    pub(super) fn take(&mut self, event: Event) {
+    pub fn take(&mut self, event: Event) {
         if !gate::is_fact(&event.what) {
             return;
         }
@@ -58,16 +58,16 @@ impl Recent {
         if self.full.len() * CHUNK > FACTS_MAX
             && let Some(oldest) = self.full.pop_front()
         {
-            let jumps = oldest.iter().filter_map(|event| match &event.what {
+            let mut jumps = oldest.iter().filter_map(|event| match &event.what {
                 What::Clock(ClockChange { offset_ms }) => Some(*offset_ms),
                 _ => None,
             });
-            self.offset_ms = jumps.last().unwrap_or(self.offset_ms);
+            self.offset_ms = jumps.next_back().unwrap_or(self.offset_ms);
         }
     }
 
     /// All of them.
-    pub(super) fn facts(&self) -> Facts {
+    pub fn facts(&self) -> Facts {
         let filling = Arc::new(self.filling.clone());
         Facts {
             chunks: self.full.iter().cloned().chain([filling]).collect(),
@@ -78,7 +78,7 @@ impl Recent {
 
 impl Facts {
     /// The same by what they concern.
-    pub(super) fn index(&self) -> Index<'_> {
+    pub fn index(&self) -> Index<'_> {
         let mut index = Index {
             facts: self.chunks.iter().flat_map(|chunk| chunk.iter()).collect(),
             ..Index::default()
@@ -108,7 +108,7 @@ impl Facts {
 
 /// Facts by what they concern, each by its place.
 #[derive(Debug, Default)]
-pub(super) struct Index<'f> {
+pub struct Index<'f> {
     facts: Vec<&'f Event>,
     of_target: BTreeMap<&'f TargetName, Vec<usize>>,
     of_service: BTreeMap<&'f ServiceName, Vec<usize>>,
@@ -117,7 +117,7 @@ pub(super) struct Index<'f> {
 
 impl<'f> Index<'f> {
     /// The last facts that concern a service, in their order.
-    pub(super) fn last_of(&self, service: &Service, most: usize) -> Vec<&'f Event> {
+    pub fn last_of(&self, service: &Service, most: usize) -> Vec<&'f Event> {
         let targets = service.targets.iter();
         let of_targets = targets.filter_map(|target| self.of_target.get(target));
         let own = self.of_service.get(&service.name);

@@ -5,15 +5,17 @@
 //! there is nothing to face.
 
 use super::{
-    fold::Present,
+    fold::{Present, names},
+    judge::Accepted,
     recent::{FACTS_MAX, Index},
 };
 use crate::{
     failover::{
         PolicyFault,
+        overview::GateReport,
         rehearsal::gate::{self, Compared, Contender},
     },
-    model::{Config, PolicyText, PolicyVersion, Service},
+    model::{Config, PolicyText, PolicyVersion, Service, Timestamp},
     policy::Library,
 };
 use std::collections::BTreeMap;
@@ -119,4 +121,26 @@ fn faced(
         faced.compared = Some(compared);
     }
     faced
+}
+
+/// What changed policies would have decided differently; said aloud. `None` where none changed.
+pub(super) fn report(by: &str, at: Timestamp, accepted: &Accepted) -> Option<GateReport> {
+    for compared in &accepted.compared {
+        let (service, policy, facts) = (&compared.service, &compared.policy, compared.facts);
+        for one in &compared.differences {
+            tracing::warn!(
+                %service, %policy, from = %one.from, to = one.to.map(tracing::field::display),
+                candidate = names(&one.candidate.serve), line = one.candidate.line,
+                reason = %one.candidate.reason, in_force = names(&one.in_force.serve),
+                "the gate: this would have been decided differently"
+            );
+        }
+        let (count, version) = (compared.count(), compared.version.short());
+        tracing::info!(%service, %policy, version, facts, count, "the gate: differences lately");
+    }
+    (!accepted.compared.is_empty()).then(|| GateReport {
+        by: by.to_owned(),
+        at,
+        services: accepted.compared.clone(),
+    })
 }
