@@ -39,6 +39,9 @@ pub(super) enum Command {
     Log(LogArguments),
     /// Load changed files now
     Reload(ReloadArguments),
+    /// Put the shadow of a service in the place of its policy; without a service, take the reload
+    /// that waits
+    Promote(PromoteArguments),
     /// Serve a target of a service, whatever the policy says
     Switch(SwitchArguments),
     /// Keep what a service answers, whatever the policy says
@@ -390,4 +393,12 @@ pub(super) struct LabelArguments {
 
 fn budget(text: &str) -> Result<SwitchBudget, String> {
     SwitchBudget::try_from(text.to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PromoteArguments {
+    /// Whose shadow; without it what waits because of `reload = "ask"` is taken
+    pub(super) service: Option<String>,
+    #[command(flatten)]
+    pub(super) order: OrderArguments,
 }

@@ -10,6 +10,7 @@ mod init;
 pub mod log;
 mod order;
 mod probe_once;
+mod promote;
 mod replay;
 mod serve;
 pub mod show;
@@ -57,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
+        Command::Promote(arguments) => promote::run(&arguments),
         Command::Switch(arguments) => order::switch(&arguments),
         Command::Hold(arguments) => order::hold(&arguments),
         Command::Release(arguments) => order::release(&arguments),

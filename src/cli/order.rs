@@ -118,6 +118,42 @@ fn until(lasting: &Lasting) -> Option<Timestamp> {
 
 /// Shows the plan and asks, where that is wanted; orders; says what it did.
 fn give(request: &OrderRequest, arguments: &OrderArguments) -> Outcome {
+    can_ask(arguments)?;
+    let daemon = control_of(&arguments.config)?;
+    let look = show::Look::of_stdout();
+    if !arguments.yes {
+        let (json, plan) = daemon.plan(request)?;
+        let text = show::plan(&plan, look);
+        if !wanted(arguments, &json, &text)? {
+            return Ok(());
+        }
+    }
+    let (json, ordered) = daemon.order(request)?;
+    if arguments.json {
+        return print(&format!("{}\n", json.trim_end()));
+    }
+    print(&show::ordered(&ordered, look))
+}
+
+/// Shows a plan; whether it is to be done. Where the answer is no, that is an error.
+pub(super) fn wanted(arguments: &OrderArguments, json: &str, text: &str) -> Result<bool, Failed> {
+    match (arguments.json, arguments.dry_run) {
+        (true, true) => print(&format!("{}\n", json.trim_end()))?,
+        // Standard output belongs to the JSON of what was done.
+        (true, false) => complain(text.trim_end()),
+        (false, _) => print(text)?,
+    }
+    if arguments.dry_run {
+        return Ok(false);
+    }
+    if !proceed()? {
+        return Err(Failed::Because("nothing was done".to_owned()));
+    }
+    Ok(true)
+}
+
+/// That there is a terminal, where one is needed to ask on.
+pub(super) fn can_ask(arguments: &OrderArguments) -> Outcome {
     let asks = !arguments.yes && !arguments.dry_run;
     if asks && !io::stdin().is_terminal() {
         return Err(Failed::Usage(
@@ -126,29 +162,7 @@ fn give(request: &OrderRequest, arguments: &OrderArguments) -> Outcome {
                 .to_owned(),
         ));
     }
-    let daemon = control_of(&arguments.config)?;
-    let look = show::Look::of_stdout();
-    if !arguments.yes {
-        let (json, plan) = daemon.plan(request)?;
-        let text = show::plan(&plan, look);
-        match (arguments.json, arguments.dry_run) {
-            (true, true) => print(&format!("{}\n", json.trim_end()))?,
-            // Standard output belongs to the JSON of what was done.
-            (true, false) => complain(text.trim_end()),
-            (false, _) => print(&text)?,
-        }
-        if arguments.dry_run {
-            return Ok(());
-        }
-        if !proceed()? {
-            return Err(Failed::Because("nothing was done".to_owned()));
-        }
-    }
-    let (json, ordered) = daemon.order(request)?;
-    if arguments.json {
-        return print(&format!("{}\n", json.trim_end()));
-    }
-    print(&show::ordered(&ordered, look))
+    Ok(())
 }
 
 /// Asks on the terminal; anything but yes is no.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     DnsName, Monitor, MonitorName, OnFault, OnReload, Param, Params, PolicyName, Service,
-    ServiceName, SwitchBudget, Target, TargetName,
+    ServiceName, Shadow, SwitchBudget, Target, TargetName,
     service::{default_history_ms, default_policy, default_ttl_ms},
     time::{DAY_MS, SECOND_MS},
 };
@@ -82,6 +82,7 @@ pub(super) fn read<'t>(table: &Table<'t>, known: &mut Known<'_, 't>) -> Option<S
                 &[("apply", OnReload::Apply), ("ask", OnReload::Ask)],
             )
             .unwrap_or_default(),
+        shadow: shadow(table),
         name,
     };
     (!service.name.is_empty()).then_some(service)
@@ -317,10 +318,30 @@ impl Inline {
     }
 }
 
+/// Reads `policy`.
 fn policy(table: &Table<'_>) -> PolicyName {
-    let Some(text) = table.text("policy") else {
-        return default_policy();
-    };
+    policy_file(table, "policy").unwrap_or_else(default_policy)
+}
+
+/// Reads `shadow`: another file than the policy.
+fn shadow(table: &Table<'_>) -> Option<Shadow> {
+    let name = policy_file(table, "shadow")?;
+    let policy = table.text("policy").map(|text| text.value.into());
+    if name == policy.unwrap_or_else(default_policy) {
+        let at = table.text("shadow").map_or(table.at, |text| text.at);
+        let message = format!(
+            "'{}' is the service's policy already: write its shadow as another file",
+            shown(&name)
+        );
+        table.doc.error(at, message);
+        return None;
+    }
+    Some(Shadow::new(name))
+}
+
+/// The file name of a policy under `key`; `None` where the key is not there.
+fn policy_file(table: &Table<'_>, key: &str) -> Option<PolicyName> {
+    let text = table.text(key)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let stem = text.value.strip_suffix(".rhai");
     if !stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(allowed)) {
@@ -330,7 +351,7 @@ fn policy(table: &Table<'_>) -> PolicyName {
             format!("'{word}' is no policy: write the name of a file in the folder of policies, such as \"failover.rhai\""),
         );
     }
-    text.value.into()
+    Some(text.value.into())
 }
 
 /// Reads parameters of a policy; which there are is the policy's business.

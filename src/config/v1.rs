@@ -392,6 +392,11 @@ pub const SERVICE: &[Key] = &[
         Text,
         "\"apply\" (the default) or \"ask\": whether a reload that moves traffic waits for an operator",
     ),
+    key(
+        "shadow",
+        Text,
+        "a second policy that decides beside the first and never acts; `promote` puts it in force",
+    ),
 ];
 
 /// A file of tests of a policy.

@@ -6,10 +6,10 @@
 //! whatever comes until the end and neither chunks nor keep-alive need be understood (RFC 9112
 //! section 6.3; HTTP/1.0, so that no server may chunk).
 
-use super::orders::OrderRequest;
+use super::orders::{OrderRequest, PromoteRequest};
 use crate::{
     failover::{
-        orders::{OrderPlan, Ordered},
+        orders::{OrderPlan, Ordered, Promotion},
         overview::{Overview, ReloadReport},
     },
     model::duration::format_ms,
@@ -117,6 +117,24 @@ impl Client {
         let asked = serde_json::json!({ "apply_pending": apply_pending });
         let (_, report) = self.post("/api/v1/reload", &asked)?;
         Ok(report)
+    }
+
+    /// The same, with what waits for an operator, and with a reason.
+    ///
+    /// # Errors
+    /// As [`Client::reload`].
+    pub fn apply_pending(&self, reason: &str) -> Result<(String, ReloadReport), String> {
+        let asked = serde_json::json!({ "apply_pending": true, "reason": reason });
+        self.post("/api/v1/reload", &asked)
+    }
+
+    /// Promotes a shadow, or says what that would do, as served (for `--json`) and as read; over
+    /// the control socket.
+    ///
+    /// # Errors
+    /// One sentence for the operator: nothing was changed.
+    pub fn promote(&self, request: &PromoteRequest) -> Result<(String, Promotion), String> {
+        self.post("/api/v1/promote", request)
     }
 
     /// What an order would do, as served (for `--json`) and as read; over the control socket.

@@ -20,6 +20,7 @@ pub(super) fn render(overview: &Overview, counters: &Metrics) -> String {
     let mut out = Exposition::default();
     node(&mut out, overview);
     services(&mut out, overview);
+    shadows(&mut out, overview);
     targets(&mut out, overview);
     verdicts(&mut out, overview);
     journal(&mut out, overview);
@@ -169,6 +170,34 @@ fn services(out: &mut Exposition, overview: &Overview) {
     for (service, target) in pairs(overview) {
         let labels = [("service", service.name.as_str()), ("target", &target.name)];
         out.sample(&labels, flag(service.serving.contains(&target.name)));
+    }
+}
+
+/// Where what is answered and what shadows would answer part.
+fn shadows(out: &mut Exposition, overview: &Overview) {
+    let shadows = || {
+        let services = overview.services.iter();
+        services.filter_map(|service| Some((service, service.shadow.as_ref()?)))
+    };
+    out.family(
+        "sidestep_shadow_partings_total",
+        "counter",
+        "How often what is answered and what the shadow would answer began to differ, under the \
+         versions of now.",
+    );
+    for (service, shadow) in shadows() {
+        out.sample(&[("service", &service.name)], shadow.parted.count);
+    }
+    out.family(
+        "sidestep_shadow_differs",
+        "gauge",
+        "Whether the shadow would answer something else.",
+    );
+    for (service, shadow) in shadows() {
+        out.sample(
+            &[("service", &service.name)],
+            flag(shadow.parted.since.is_some()),
+        );
     }
 }
 

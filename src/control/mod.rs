@@ -17,7 +17,7 @@ mod socket;
 
 pub use client::Client;
 pub use listener::bind;
-pub use orders::{OrderRequest, Verb};
+pub use orders::{OrderRequest, PromoteRequest, Verb};
 pub use socket::{ControlSocket, bind_socket, is_answered, socket_path};
 
 use crate::failover::Operations;

@@ -33,6 +33,19 @@ pub struct OrderRequest {
     pub force: bool,
 }
 
+/// The body of `POST /api/v1/promote`: `{"service": "www", "reason": "a week in the shadow"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteRequest {
+    /// Whose shadow.
+    pub service: ServiceName,
+    /// Why: one line of 1 to 512 bytes.
+    pub reason: String,
+    /// Only say what it would do.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// What can be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,10 +7,14 @@
 use super::{
     listener::{CONNECTION_FOR, Peer},
     metrics,
-    orders::OrderRequest,
+    orders::{OrderRequest, PromoteRequest},
     socket,
 };
-use crate::failover::{OperationError, Operations, input::OperatorCommand, orders::Force};
+use crate::failover::{
+    OperationError, Operations,
+    input::OperatorCommand,
+    orders::{self, Force},
+};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -48,6 +52,7 @@ pub(super) fn read_only(operations: Arc<dyn Operations>) -> Router {
     finished(
         readable()
             .route("/api/v1/reload", post(only_over_the_socket))
+            .route("/api/v1/promote", post(only_over_the_socket))
             .route("/api/v1/plan", post(only_over_the_socket))
             .route("/api/v1/orders", post(only_over_the_socket)),
         operations,
@@ -59,6 +64,7 @@ pub(super) fn all(operations: Arc<dyn Operations>) -> Router {
     finished(
         readable()
             .route("/api/v1/reload", post(reload))
+            .route("/api/v1/promote", post(promote))
             .route("/api/v1/plan", post(plan))
             .route("/api/v1/orders", post(order))
             .layer(middleware::from_fn(only_who_may)),
@@ -162,6 +168,9 @@ struct ReloadRequest {
     /// Apply a reload that waits for an operator.
     #[serde(default)]
     apply_pending: bool,
+    /// Why, where whoever asks says so.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// `POST /api/v1/reload` with `{"apply_pending": false}` or nothing. Answers 200 with a report,
@@ -180,9 +189,34 @@ async fn reload(
     let busy = "a reload is under way: ask again when it is done";
     let report = blocking(&shared.reloading, StatusCode::CONFLICT, busy, {
         let operations = Arc::clone(&shared.operations);
-        move || operations.reload(&name_of(peer), request.apply_pending)
+        move || {
+            let mut by = name_of(peer);
+            if let Some(reason) = request.reason {
+                orders::worded("reason", &reason)?;
+                by = format!("{by} ({reason})");
+            }
+            Ok::<_, OperationError>(operations.reload(&by, request.apply_pending))
+        }
     });
-    Ok(Json(report.await?).into_response())
+    Ok(Json(report.await??).into_response())
+}
+
+/// `POST /api/v1/promote` with a [`PromoteRequest`]: what it would do, or what it did.
+async fn promote(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let request: PromoteRequest = read(&whole(body)?)?;
+    let busy = "a reload is under way: ask again when it is done";
+    let promoted = blocking(&shared.reloading, StatusCode::CONFLICT, busy, {
+        let operations = Arc::clone(&shared.operations);
+        move || {
+            let (by, reason) = (name_of(peer), &request.reason);
+            operations.promote(&by, reason, &request.service, request.dry_run)
+        }
+    });
+    Ok(Json(promoted.await??).into_response())
 }
 
 /// `POST /api/v1/plan` with an [`OrderRequest`]: what the order would do; nothing is done.

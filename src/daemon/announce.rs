@@ -1,7 +1,11 @@
 //! Saying aloud what became true: one log line for each event that an operator wants to see.
 
 use crate::{
-    failover::{Event, What, event::Ended, input::WitnessResult},
+    failover::{
+        Event, What,
+        event::{Ended, Shadowed},
+        input::WitnessResult,
+    },
     model::{MonitorName, Observation, TargetName, config::WitnessAddress},
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -61,12 +65,7 @@ fn news(event: &Event) {
             tracing::info!(program = %start.program, rhai = %start.rhai, "started");
         }
         What::Decision(decision) => {
-            let serve = decision
-                .serve
-                .iter()
-                .map(TargetName::as_str)
-                .collect::<Vec<_>>()
-                .join(" ");
+            let serve = joined(&decision.serve);
             let (service, reason, line) = (&decision.service, &decision.reason, decision.line);
             let policy = decision.policy.short();
             let guard = decision.guard.map(|rail| rail.word());
@@ -98,6 +97,27 @@ fn news(event: &Event) {
         What::Ended(Ended::Drain { target }) => tracing::warn!(%target, "the drain ended"),
         What::Ended(Ended::Freeze {}) => tracing::warn!("the freeze ended"),
         What::Config(config) => tracing::info!(by = %config.by, "in force"),
+        What::Shadow(Shadowed::Decision(decision)) => {
+            let (service, reason, line) = (&decision.service, &decision.reason, decision.line);
+            let (serve, policy) = (joined(&decision.serve), decision.policy.short());
+            tracing::info!(%service, %serve, %reason, line, policy, "the shadow would serve");
+        }
+        What::Shadow(Shadowed::Fault(fault)) => tracing::warn!(
+            service = %fault.service,
+            policy = fault.policy.short(),
+            line = fault.line,
+            message = %fault.message,
+            "the shadow faulted"
+        ),
+        What::Shadow(Shadowed::Parted(parted)) => {
+            let service = &parted.service;
+            let (serving, shadow) = (joined(&parted.serving), joined(&parted.shadow));
+            if parted.apart {
+                tracing::info!(%service, %serving, %shadow, "the service and its shadow part");
+            } else {
+                tracing::info!(%service, %serving, "the service and its shadow agree again");
+            }
+        }
         What::Gap(gap) => tracing::warn!(lost = gap.lost, why = %gap.why, "events are missing"),
         What::Tick {}
         | What::Probe(_)
@@ -108,4 +128,9 @@ fn news(event: &Event) {
         | What::Drift(_)
         | What::Refused(_) => {}
     }
+}
+
+fn joined(serve: &[TargetName]) -> String {
+    let names: Vec<&str> = serve.iter().map(TargetName::as_str).collect();
+    names.join(" ")
 }

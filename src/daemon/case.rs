@@ -5,7 +5,7 @@
 use super::{judge::Case, sources::Sources};
 use crate::{
     config::Loaded,
-    model::{Config, Diagnostic, PolicyName, ZoneConfig, ZoneSource},
+    model::{Config, Diagnostic, PolicyName, Service, ZoneConfig, ZoneSource},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ pub fn case(path: &Path, loaded: Loaded, sources: &Sources) -> Result<Case, Vec<
         .config
         .services
         .values()
-        .map(|s| s.policy.clone())
+        .flat_map(|service| service.policies().cloned())
         .collect();
     for name in used {
         match sources.policies.get(&name) {
@@ -47,14 +47,13 @@ pub fn case(path: &Path, loaded: Loaded, sources: &Sources) -> Result<Case, Vec<
                 case.policies.insert(name.clone(), Arc::clone(text));
             }
             Some(Err(found)) => {
-                let users = case.loaded.config.services.values();
-                let user = users
-                    .filter(|service| service.policy == name)
-                    .map(|s| s.name.clone())
-                    .next();
-                let place = |service| {
+                let mut users = case.loaded.config.services.values();
+                let user = users.find(|service| service.policies().any(|used| *used == name));
+                let place = |service: &Service| {
                     let message = format!("policy '{name}': {}", found.message);
-                    case.loaded.places.service(&service, "policy", message)
+                    let is_policy = service.policy == name;
+                    let key = if is_policy { "policy" } else { "shadow" };
+                    case.loaded.places.service(&service.name, key, message)
                 };
                 errors.push(user.map_or_else(|| found.clone(), place));
             }
@@ -96,7 +95,7 @@ impl Case {
             .config
             .services
             .values()
-            .map(|s| s.policy.clone())
+            .flat_map(|service| service.policies().cloned())
             .collect();
         for name in &used {
             if !self.policies.contains_key(name) {
@@ -120,7 +119,7 @@ impl Case {
 
     pub(super) fn uses(&self, policy: &PolicyName) -> bool {
         let mut services = self.loaded.config.services.values();
-        services.any(|service| service.policy == *policy)
+        services.any(|service| service.policies().any(|used| used == policy))
     }
 
     /// Takes the files beside as they were read; whether that changes anything.

@@ -10,6 +10,7 @@ use super::{
     clock::Clock,
     gate::Gate,
     judge::Accepted,
+    recent::{Facts, Recent},
     tally::{Tally, Timed},
 };
 use crate::{
@@ -70,6 +71,11 @@ pub(super) enum Message {
         /// Where to.
         reply: SyncSender<State>,
     },
+    /// The loader wants to try a candidate on what is known, and on what happened lately.
+    Present {
+        /// Where to.
+        reply: SyncSender<Present>,
+    },
     /// The end.
     Stop,
 }
@@ -81,6 +87,24 @@ pub(super) struct Found {
     pub(super) input: Input,
     /// What was probed; `None` where a witness was asked.
     pub(super) series: Option<Arc<Series>>,
+}
+
+/// What a candidate is tried on before it is in force.
+#[derive(Clone, Debug)]
+pub(super) struct Present {
+    /// What is known.
+    pub(super) state: State,
+    /// The time now.
+    pub(super) at: Timestamp,
+    /// What happened lately.
+    pub(super) facts: Facts,
+}
+
+impl Present {
+    /// The wall clock now.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.at.plus_ms(self.state.world().wall_offset_ms)
+    }
 }
 
 /// What became of a reload.
@@ -126,6 +150,8 @@ pub(super) struct Fold {
     pub(super) zones: Option<Arc<Zones>>,
     /// The last offered version of the answers; `None` before the first.
     pub(super) published: Option<u64>,
+    /// The last facts, for the loader.
+    pub(super) recent: Recent,
     /// No tick is due before; `None` where that is to be found out.
     pub(super) quiet_until: Option<Timestamp>,
 }
@@ -216,6 +242,14 @@ impl Fold {
                 // Whoever asked may have given up.
                 let _ = reply.send(self.state.clone());
             }
+            Message::Present { reply } => {
+                // Whoever asked may have given up.
+                let _ = reply.send(Present {
+                    state: self.state.clone(),
+                    at: self.clock.now().max(self.state.world().at),
+                    facts: self.recent.facts(),
+                });
+            }
             Message::Stop => {}
         }
     }
@@ -256,9 +290,12 @@ impl Fold {
             self.tally.event(event);
             self.announcer.event(event);
         }
-        if let Some(tap) = &self.tap {
-            // Whoever listened may have had enough.
-            events.into_iter().for_each(|event| drop(tap.send(event)));
+        for event in events {
+            if let Some(tap) = &self.tap {
+                // Whoever listened may have had enough.
+                let _ = tap.send(event.clone());
+            }
+            self.recent.take(event);
         }
     }
 
@@ -374,8 +411,7 @@ impl Fold {
     }
 
     fn forget_unused_versions(&mut self) {
-        let services = &self.state.world().services;
-        let used = services.iter().flat_map(|service| {
+        let used = self.state.world().asking().flat_map(|service| {
             [Some(service.policy.clone()), service.previous.clone()]
                 .into_iter()
                 .flatten()

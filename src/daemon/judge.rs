@@ -1,10 +1,15 @@
 //! Judging a candidate: configuration, policies, tests and zones together, or everything that is
 //! wrong with them. The same for a start, a reload and `sidestep check`.
 
+use super::{fold::Present, reload_gate::ReloadGate};
 use crate::{
     config::{self, Loaded, Paths},
     dns::{self, Zones},
-    failover::{input::ZoneVersion, rehearsal},
+    failover::{
+        self,
+        input::ZoneVersion,
+        rehearsal::{self, gate::Compared},
+    },
     model::{
         Config, Diagnostic, DnsName, Monitor, MonitorName, PolicyName, PolicyText, PolicyVersion,
         Service, Target, ZoneConfig, ZoneSource,
@@ -45,16 +50,37 @@ pub struct Accepted {
     pub config: Arc<Config>,
     /// Every policy that it uses.
     pub policies: Vec<PolicyText>,
-    /// The same as each service needs it compiled.
+    /// The same as each service needs it compiled; shadows as [`Service::as_shadow`] has them.
     pub scripts: Vec<(Service, PolicyText)>,
     /// The zones.
     pub zones: Arc<Zones>,
     /// Their serials and hashes.
     pub zone_versions: Vec<ZoneVersion>,
+    /// What policies that changed would have decided differently lately; empty where that is not
+    /// known.
+    pub compared: Vec<Compared>,
     /// What an operator should know.
     pub warnings: Vec<Diagnostic>,
     /// Files that zone files include, as they were judged.
     pub included: BTreeMap<PathBuf, Arc<str>>,
+}
+
+impl Accepted {
+    /// The scripts without those of shadows: what decides.
+    pub fn deciding(&self) -> impl Iterator<Item = (&Service, &PolicyText)> {
+        deciding(&self.config, &self.scripts)
+    }
+}
+
+fn deciding<'s>(
+    config: &Config,
+    scripts: &'s [(Service, PolicyText)],
+) -> impl Iterator<Item = (&'s Service, &'s PolicyText)> {
+    let decides = |service: &Service| config.services.get(&service.name) == Some(service);
+    scripts
+        .iter()
+        .filter(move |(service, _)| decides(service))
+        .map(|(service, text)| (service, text))
 }
 
 /// Judges cases; remembers what was tried, so that a reload tries only what changed.
@@ -66,6 +92,8 @@ pub struct Judge {
     included: BTreeSet<PathBuf>,
     /// What is wrong beyond the text itself is a warning.
     lenient: bool,
+    /// What candidates face besides.
+    gate: ReloadGate,
 }
 
 impl std::fmt::Debug for Judge {
@@ -96,7 +124,13 @@ impl Judge {
             passed,
             included: BTreeSet::new(),
             lenient: false,
+            gate: ReloadGate::default(),
         }
+    }
+
+    /// Candidates face what is known now, too; `None` is nothing.
+    pub(super) fn face(&mut self, present: Option<Present>) {
+        self.gate.face(present);
     }
 
     /// The same, for files that were in force before: a monitor that cannot run here any more,
@@ -155,6 +189,19 @@ impl Judge {
                 warnings.append(&mut errors);
             }
         }
+        let mut compared = Vec::new();
+        if errors.is_empty() {
+            let deciding = deciding(&config, &scripts);
+            for (text, faced) in self.gate.run(&self.library, &config, deciding) {
+                compared.extend(faced.compared);
+                for (place, fault) in faced.faults {
+                    let line = usize::try_from(fault.line).unwrap_or(0);
+                    let message = format!("{} (in the gate: {place})", fault.message);
+                    let found = Diagnostic::error("", &text.source, line, 0, message);
+                    errors.push(case.in_policy(&text.name, found));
+                }
+            }
+        }
         let used: Vec<PolicyVersion> = scripts
             .iter()
             .map(|(service, text)| PolicyVersion::of(&text.source, &service.params))
@@ -168,6 +215,7 @@ impl Judge {
                 zone_versions: zones.versions,
                 zones: Arc::new(zones.zones),
                 included: zones.included,
+                compared,
                 warnings,
             }),
             _ => Err(deduplicated(errors)),
@@ -187,26 +235,34 @@ impl Judge {
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<Vec<(Service, PolicyText)>, Vec<Diagnostic>> {
         let (mut scripts, mut errors) = (Vec::new(), Vec::new());
-        for service in config.services.values_mut() {
-            let Some(source) = case.policies.get(&service.policy) else {
-                continue;
-            };
-            let text = PolicyText {
-                name: service.policy.clone(),
-                source: Arc::clone(source),
-            };
+        let mut load = |service: &Service| {
+            let text = case.text(&service.policy)?;
             match self.library.candidate(service, &text) {
                 Ok(candidate) => {
-                    service.keep_ms = service.history_ms.max(candidate.windows_ms);
                     let named = candidate.warnings.iter().cloned();
                     warnings.extend(named.map(|found| case.in_policy(&service.policy, found)));
                     self.library.adopt(&candidate);
-                    scripts.push((service.clone(), text));
+                    Some((text, service.history_ms.max(candidate.windows_ms)))
                 }
                 Err(found) => {
                     let place = |found| case.of_service(service, found);
                     errors.extend(found.into_iter().map(place));
+                    None
                 }
+            }
+        };
+        for service in config.services.values_mut() {
+            settle_shadow(&self.library, case, service);
+            let as_shadow = service.as_shadow();
+            if let Some((text, keep_ms)) = as_shadow.as_ref().and_then(&mut load)
+                && let Some(shadow) = &mut service.shadow
+            {
+                shadow.keep_ms = keep_ms;
+                scripts.extend(service.as_shadow().map(|as_shadow| (as_shadow, text)));
+            }
+            if let Some((text, keep_ms)) = load(service) {
+                service.keep_ms = keep_ms;
+                scripts.push((service.clone(), text));
             }
         }
         if errors.is_empty() {
@@ -229,6 +285,9 @@ impl Judge {
             if self.passed.contains(&digest) {
                 continue;
             }
+            let of_shadow = config.services.get(&service.name) != Some(service);
+            let shadowed = of_shadow.then(|| with(config, service));
+            let config = shadowed.as_ref().unwrap_or(config);
             self.library.record_lines(true);
             let report = rehearsal::trials(config, &service.name, text, &self.library);
             self.library.record_lines(false);
@@ -284,6 +343,15 @@ impl Judge {
 }
 
 impl Case {
+    /// The text of a policy; `None` where it could not be read.
+    fn text(&self, name: &PolicyName) -> Option<PolicyText> {
+        let source = Arc::clone(self.policies.get(name)?);
+        Some(PolicyText {
+            name: name.clone(),
+            source,
+        })
+    }
+
     /// A finding in a policy, under the path that its operator knows.
     pub fn in_policy(&self, policy: &PolicyName, mut found: Diagnostic) -> Diagnostic {
         let path = Paths::of(&self.path).policy(&self.loaded.config, policy);
@@ -422,16 +490,33 @@ fn policies(case: &Case) -> Vec<PolicyText> {
         .config
         .services
         .values()
-        .map(|service| &service.policy)
+        .flat_map(Service::policies)
         .collect();
-    let text = |name: &&PolicyName| {
-        let source = Arc::clone(case.policies.get(*name)?);
-        Some(PolicyText {
-            name: (*name).clone(),
-            source,
-        })
+    used.into_iter()
+        .filter_map(|name| case.text(name))
+        .collect()
+}
+
+/// Gives a shadow those parameters of its service that it has a constant for.
+fn settle_shadow(library: &Library, case: &Case, service: &mut Service) {
+    let params = service.params.clone();
+    let Some(shadow) = &mut service.shadow else {
+        return;
     };
-    used.iter().filter_map(text).collect()
+    shadow.params = params;
+    if let Some(text) = case.text(&shadow.policy) {
+        let known = library.constants(&text);
+        shadow.params.retain(|name, _| known.contains(name));
+    }
+}
+
+/// The part of a configuration that concerns a service, which is another than it says.
+fn with(config: &Config, service: &Service) -> Config {
+    let mut config = failover::narrowed(config, &service.name).unwrap_or_default();
+    config
+        .services
+        .insert(service.name.clone(), service.clone());
+    config
 }
 
 /// What of a service a trial's outcome depends on: services alike are tried once.
@@ -440,6 +525,8 @@ fn shape(config: &Config, service: &Service) -> (Service, Vec<Target>, Vec<Monit
         name: "".into(),
         names: Vec::new(),
         rto_ms: None,
+        // Tried apart.
+        shadow: None,
         ..service.clone()
     };
     let targets = service

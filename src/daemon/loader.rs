@@ -7,21 +7,24 @@
 use super::{
     case::{case, changes},
     first,
-    fold::{Message, Reloaded},
+    fold::{Message, Present, Reloaded},
     judge::{Accepted, Case, Judge},
     kept,
-    sources::Sources,
+    promote::Promote,
+    reload_gate,
+    sources::{Sources, Text},
     tally::Tally,
     watch::{self, Watcher},
 };
 use crate::{
     config::{Loaded, Paths},
     failover::{
-        input,
-        overview::{PendingReload, Refused, ReloadReport},
+        OperationError, input,
+        orders::Promotion,
+        overview::{GateReport, PendingReload, Refused, ReloadReport},
     },
     journal::Kept,
-    model::{Config, Diagnostic, PolicyVersion, Service, config::ServerConfig},
+    model::{Config, Diagnostic, PolicyName, PolicyVersion, Service, config::ServerConfig},
     probe::{Plan, Prober},
 };
 use std::{
@@ -53,6 +56,13 @@ pub(super) enum Order {
         /// Where to say so; `None` where nobody waits.
         reply: Option<SyncSender<ReloadReport>>,
     },
+    /// Somebody wants a shadow promoted.
+    Promote {
+        /// Who, which, why.
+        asked: Promote,
+        /// Where to say what became of it.
+        reply: SyncSender<Result<Promotion, OperationError>>,
+    },
     /// The end.
     Stop,
 }
@@ -64,6 +74,8 @@ pub(super) struct Loading {
     pub refused: Vec<Refused>,
     /// What waits for an operator: it would move services that want to be asked.
     pub pending: Option<PendingReload>,
+    /// What policies of the last reload that changed any would have decided differently.
+    pub gate: Option<GateReport>,
     /// Keys of `[server]` in force on disk alone: they need a restart.
     pub needs_restart: Vec<String>,
     /// Why there is no control socket.
@@ -183,13 +195,15 @@ impl Loader {
                     apply_pending,
                     reply,
                 } => {
-                    let (now, parsed) = self.settled();
-                    self.seen = now;
-                    let report = self.reload(parsed, &by, apply_pending);
+                    let report = self.reload_now(&by, apply_pending);
                     if let Some(reply) = reply {
                         // Whoever asked may have gone.
                         let _ = reply.send(report);
                     }
+                }
+                Order::Promote { asked, reply } => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.promote(&asked));
                 }
             }
             // A folder that was replaced is watched anew; what was saved there meanwhile counts.
@@ -199,8 +213,15 @@ impl Loader {
         }
     }
 
+    /// Reads everything again and reloads.
+    pub(super) fn reload_now(&mut self, by: &str, apply_pending: bool) -> ReloadReport {
+        let (now, parsed) = self.settled();
+        self.seen = now;
+        self.reload(parsed, by, apply_pending)
+    }
+
     /// The sources, once no file is in the middle of being saved.
-    fn settled(&self) -> (Sources, Parsed) {
+    pub(super) fn settled(&self) -> (Sources, Parsed) {
         let mut read = self.read();
         for pause in HALF_SAVED_PAUSES {
             if !read.0.is_half_saved(&self.seen) {
@@ -226,7 +247,12 @@ impl Loader {
             _ => None,
         };
         self.candidate = parsed_config;
+        let present = self.changes_policies().then(|| self.present()).flatten();
+        let now = present.as_ref().map(Present::wall);
+        self.judge.face(present);
         let Plucked { accepted, refused } = self.pluck(parsed);
+        // Held no longer than needed: the fold copies what others hold.
+        self.judge.face(None);
         let refused: Vec<Refused> = refused.into_iter().map(|found| self.kept(found)).collect();
         for refused in &refused {
             tracing::error!(kept = %refused.kept, "refused: {}", refused.diagnostic);
@@ -236,6 +262,7 @@ impl Loader {
             ..ReloadReport::default()
         };
         if let Some((case, accepted)) = accepted {
+            report.gate = now.and_then(|at| reload_gate::report(by, at, &accepted));
             self.put_in_force(case, Arc::new(accepted), by, apply_pending, &mut report);
         }
         self.include();
@@ -246,6 +273,9 @@ impl Loader {
         }
         shown.refused.clone_from(&report.refused);
         shown.pending.clone_from(&report.pending);
+        if report.gate.is_some() {
+            shown.gate.clone_from(&report.gate);
+        }
         drop(shown);
         if mended {
             tracing::info!(%by, "nothing is refused any more");
@@ -255,6 +285,24 @@ impl Loader {
         }
         self.tally.reloaded(report.refused.is_empty());
         report
+    }
+
+    /// What is known now; `None` where the daemon is stopping.
+    pub(super) fn present(&self) -> Option<Present> {
+        let (reply, replied) = sync_channel(1);
+        self.fold.send(Message::Present { reply }).ok()?;
+        replied.recv().ok()
+    }
+
+    /// Whether what was read may change any policy or its parameters.
+    fn changes_policies(&self) -> bool {
+        let mut read = self.seen.policies.iter();
+        let is_new = |(name, text): (&PolicyName, &Text)| {
+            let known = self.in_force.policies.get(name);
+            text.as_ref().is_ok_and(|text| known != Some(text))
+        };
+        let config = self.candidate.as_ref();
+        config.is_some_and(|config| *config != self.in_force.loaded.config) || read.any(is_new)
     }
 
     /// Has it written into the journal that files were refused.
@@ -465,7 +513,10 @@ impl Loader {
             (file.display().to_string() == found.file).then(|| version.short().to_owned())
         };
         // Services that share a policy may run it with other parameters.
-        let versions: BTreeSet<String> = config.services.values().filter_map(version).collect();
+        let services = self.accepted.config.services.values();
+        let shadows: Vec<Service> = services.filter_map(Service::as_shadow).collect();
+        let services = config.services.values().chain(&shadows);
+        let versions: BTreeSet<String> = services.filter_map(version).collect();
         let versions: Vec<String> = versions.into_iter().collect();
         let kept = match versions.len() {
             0 => "still running what was in force".to_owned(),

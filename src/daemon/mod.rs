@@ -23,6 +23,9 @@ mod loader;
 mod operator;
 mod outlook;
 mod probing;
+mod promote;
+pub mod recent;
+mod reload_gate;
 mod signals;
 pub mod sources;
 mod status_line;
@@ -51,6 +54,7 @@ use fold::{Fold, Message};
 use gate::Gate;
 use loader::{Loader, Loading, Order};
 use operator::Operator;
+use recent::Recent;
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -438,7 +442,9 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
         // Compiled policies live on this thread and no other.
         let library = Library::new();
         know_again(&library, &beginning.recovered);
+        let offset_ms = beginning.recovered.state.world().wall_offset_ms;
         Fold {
+            recent: Recent::new(offset_ms),
             state: beginning.recovered.state,
             library,
             clock: beginning.clock,
@@ -463,7 +469,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
 /// it faults.
 fn know_again(library: &Library, recovered: &Recovered) {
     let world = recovered.state.world();
-    for service in &world.services {
+    for service in world.asking() {
         let Some(configured) = world.config.services.get(&service.name) else {
             continue;
         };

@@ -5,6 +5,7 @@ use super::{
     fold::{Message, Obeyed},
     loader::{Loading, Order},
     outlook,
+    promote::Promote,
     tally::Tally,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         State,
         input::OperatorCommand,
         operations::{OperationError, Operations},
-        orders::{self, Force, OrderPlan, Ordered},
+        orders::{self, Force, OrderPlan, Ordered, Promotion},
         overview::{DaemonPart, Listener, Metrics, Overview, Refused, ReloadReport, overview},
     },
     journal::Journal,
@@ -113,6 +114,7 @@ impl Operator {
             started_at: self.started_at,
             refused: shown.refused,
             pending: shown.pending,
+            gate: shown.gate,
             needs_restart: shown.needs_restart,
             no_control: shown.no_control,
             listeners: dns
@@ -262,6 +264,29 @@ impl Operations for Operator {
         let report = sent.ok().and_then(|()| replied.recv().ok());
         self.copy().shown = None;
         report.unwrap_or_else(|| self.nothing_loads())
+    }
+
+    fn promote(
+        &self,
+        by: &str,
+        reason: &str,
+        service: &ServiceName,
+        dry_run: bool,
+    ) -> Result<Promotion, OperationError> {
+        let (reply, replied) = sync_channel(1);
+        let asked = Promote {
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            service: service.clone(),
+            dry_run,
+        };
+        let sent = self.orders.send(Order::Promote { asked, reply });
+        let promoted = sent.ok().and_then(|()| replied.recv().ok());
+        self.copy().shown = None;
+        promoted.unwrap_or_else(|| {
+            let why = "nothing was loaded: the loader ended; restart sidestep";
+            Err(OperationError::Unavailable(why.to_owned()))
+        })
     }
 
     fn metrics(&self) -> Metrics {

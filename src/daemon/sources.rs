@@ -6,7 +6,7 @@
 use crate::{
     config::{self, Loaded, Paths},
     model::{
-        Config, Diagnostic, DnsName, ExecProbe, HttpProbe, Monitor, PolicyName, ProbeKind,
+        Config, Diagnostic, DnsName, ExecProbe, HttpProbe, Monitor, PolicyName, ProbeKind, Service,
         TlsProbe, ZoneSource, service::default_policy,
     },
     policy,
@@ -78,8 +78,7 @@ impl Sources {
     /// What a configuration that is read later replaces: its files count, where both name one.
     fn read_named(&mut self, config: &Config) {
         let paths = Paths::of(&self.path);
-        for service in config.services.values() {
-            let name = &service.policy;
+        for name in config.services.values().flat_map(Service::policies) {
             let file = paths.policy(config, name);
             let text = match read(&file) {
                 // The default policy is built in: no file is needed for it.
@@ -142,9 +141,9 @@ impl Sources {
         let mut folders = BTreeSet::new();
         for config in configs {
             folders.insert(there(&paths.policies(config)));
-            for service in config.services.values() {
-                files.insert(paths.policy(config, &service.policy));
-                files.insert(paths.policy_test(config, &service.policy));
+            for policy in config.services.values().flat_map(Service::policies) {
+                files.insert(paths.policy(config, policy));
+                files.insert(paths.policy_test(config, policy));
             }
             for zone in &config.zones {
                 if let ZoneSource::File(file) = &zone.source {

@@ -84,6 +84,7 @@ fn service_of(story: &Story, policy: &PolicyText) -> Service {
         on_fault: OnFault::Hold,
         rto_ms: None,
         reload: OnReload::Apply,
+        shadow: None,
     }
 }
 

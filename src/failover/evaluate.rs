@@ -1,13 +1,14 @@
 //! One evaluation of one service: ask the policy, let the guard dispose, and say what changed.
 
 use super::{
-    event::{By, Decision, Event, Fault, Rail, What},
+    event::{By, Decision, Fault, Rail},
     guard,
     policy::{Action, Policy, PolicyFault, Proposal},
     state::State,
 };
 use crate::model::{
-    OnFault, Param, PolicyVersion, TargetName, Timestamp, duration::format_ms, time::SECOND_MS,
+    OnFault, Param, PolicyVersion, ServiceName, TargetName, Timestamp, duration::format_ms,
+    time::SECOND_MS,
 };
 use std::{collections::BTreeMap, mem};
 
@@ -59,6 +60,14 @@ struct Ruling {
     done: bool,
 }
 
+/// What an evaluation came to: what becomes true by it, and what operators are shown.
+pub(super) struct Conclusion {
+    pub(super) fault: Option<Fault>,
+    /// `None` where nothing changes that is worth writing.
+    pub(super) decision: Option<Decision>,
+    pub(super) evaluation: Evaluation,
+}
+
 /// What woke the policies.
 pub(super) struct Woken {
     /// The event's number.
@@ -67,46 +76,44 @@ pub(super) struct Woken {
     pub(super) moved_by: Option<String>,
     /// An operator's word, its end or a reload: a policy that faults does not keep it waiting.
     pub(super) at_once: bool,
-    /// Services whose override lost its target, by index, and what is to be said about it.
-    pub(super) lost: Vec<(usize, String)>,
+    /// Services whose override lost its target, and what is to be said about it.
+    pub(super) lost: Vec<(ServiceName, String)>,
 }
 
-/// Evaluates one service and appends what became true.
+/// Evaluates one service; `None` where it rests after faults, or has nothing to answer.
 pub(super) fn evaluate(
-    state: &mut State,
+    state: &State,
     policy: &dyn Policy,
     index: usize,
     woken: &Woken,
-    events: &mut Vec<Event>,
-) {
+) -> Option<Conclusion> {
     let at = state.world.at;
     let service = &state.world.services[index];
     if service.targets.is_empty() {
-        return; // No checked configuration has one; there is nothing to answer.
+        return None; // No checked configuration has one; there is nothing to answer.
     }
     let paused = service
         .faulted_at
         .is_some_and(|last| at.since_ms(last) < FAULT_PAUSE_MS);
     if service.faults >= FAULTS_MANY && paused && !woken.at_once {
-        return;
+        return None;
     }
     let mut heard = ask(state, policy, index);
-    if let Some(fault) = &heard.fault {
-        let what = What::Fault(Fault {
-            service: state.world.services[index].name.clone(),
-            policy: state.world.services[index].policy.clone(),
-            message: fault.message.clone(),
-            line: fault.line,
-            cause: woken.cause,
-        });
-        super::step::emit(state, what, events);
-    }
+    let fault = heard.fault.as_ref().map(|fault| Fault {
+        service: service.name.clone(),
+        policy: service.policy.clone(),
+        message: fault.message.clone(),
+        line: fault.line,
+        cause: woken.cause,
+    });
     let ruling = rule(state, index, &heard);
     let decision = decision(state, index, &mut heard, &ruling, woken);
-    if differs(state, index, &decision) {
-        super::step::emit(state, What::Decision(decision), events);
-    }
-    note(state, index, heard, ruling);
+    let differs = differs(state, index, &decision);
+    Some(Conclusion {
+        fault,
+        decision: differs.then_some(decision),
+        evaluation: shown(state, index, heard, ruling),
+    })
 }
 
 /// Asks the policy; where it faults and what is served is down, its predecessor and the built-in.
@@ -372,7 +379,8 @@ fn alert(
 ) -> Option<String> {
     let service = &state.world.services[index];
     let mut said: Vec<String> = heard.proposal.alert.clone().into_iter().collect();
-    let lost = woken.lost.iter().filter(|(lost, _)| *lost == index);
+    let lost = woken.lost.iter();
+    let lost = lost.filter(|(lost, _)| *lost == service.name);
     said.extend(lost.map(|(_, what)| what.clone()));
     if let Some(fault) = &heard.fault {
         let who = match heard.by {
@@ -447,8 +455,8 @@ fn differs(state: &State, index: usize, new: &Decision) -> bool {
         || !new.remember.is_empty()
 }
 
-/// Notes what operators are shown.
-fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
+/// What operators are shown.
+fn shown(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
     let overruled = (ruling.reason != heard.proposal.reason).then_some(heard.proposal.reason);
     let wanted = match heard.proposal.action {
         Action::Serve(targets) => Some(targets),
@@ -458,7 +466,7 @@ fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
         }
         Action::Hold => None,
     };
-    let evaluation = Evaluation {
+    Evaluation {
         at: state.world.at,
         wanted,
         reason: ruling.reason,
@@ -467,8 +475,7 @@ fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
         by: ruling.by,
         guard: ruling.rail,
         fault: heard.fault.map(|fault| fault.message),
-    };
-    state.note(index, evaluation);
+    }
 }
 
 /// Names in a sentence: `a`, `a and b`.

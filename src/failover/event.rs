@@ -4,8 +4,8 @@
 //! [`super::State::apply`] over them gives the state again, without asking a policy.
 
 use super::input::{
-    ClockChange, DriftReport, FreshnessReport, OperatorCommand, Refused, Start, WitnessResult,
-    ZoneVersion,
+    ClockChange, DriftReport, FreshnessReport, Input, OperatorCommand, Refused, Start,
+    WitnessResult, ZoneVersion,
 };
 use crate::model::{
     Config, Observation, Param, PolicyText, PolicyVersion, ServiceName, TargetName, Timestamp,
@@ -57,8 +57,88 @@ pub enum What {
     Ended(Ended),
     /// A reload was refused; nothing changed.
     Refused(Refused),
+    /// What a service's shadow would do changed; nothing is answered by it.
+    Shadow(Shadowed),
     /// Events are missing here. Written by the journal alone.
     Gap(Gap),
+}
+
+/// What became true in the fold of the shadows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shadowed {
+    /// What the guard would have accepted.
+    Decision(Decision),
+    /// The shadow faulted.
+    Fault(Fault),
+    /// A service and its shadow part, or are together again.
+    Parted(Parted),
+}
+
+/// A service's served set begins or ends to differ from that of its shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parted {
+    /// Whose.
+    pub service: ServiceName,
+    /// Whether they differ from now on.
+    pub apart: bool,
+    /// What is served.
+    pub serving: Vec<TargetName>,
+    /// What the shadow would serve.
+    pub shadow: Vec<TargetName>,
+}
+
+impl What {
+    /// The input that it was. `None` for what follows from inputs, for a gap, and for the parts of a
+    /// reload, which is several events.
+    pub fn as_input(&self) -> Option<Input> {
+        Some(match self {
+            Self::Start(start) => Input::Start(start.clone()),
+            Self::Probe(seen) => Input::Probe(seen.clone()),
+            Self::Tick {} => Input::Tick,
+            Self::Witness(result) => Input::Witness(result.clone()),
+            Self::Clock(change) => Input::Clock(*change),
+            Self::Operator(order) => Input::Operator(order.clone()),
+            Self::Freshness(report) => Input::Freshness(report.clone()),
+            Self::Drift(report) => Input::Drift(report.clone()),
+            Self::Refused(refused) => Input::Refused(refused.clone()),
+            Self::Policy(_)
+            | Self::Config(_)
+            | Self::Decision(_)
+            | Self::Fault(_)
+            | Self::Ended(_)
+            | Self::Shadow(_)
+            | Self::Gap(_) => return None,
+        })
+    }
+}
+
+impl Input {
+    /// The input as what became true by it: each is one fact, but a reload is a `policy` for each
+    /// text and a `config`.
+    pub fn facts(self) -> Vec<What> {
+        let what = match self {
+            Self::Start(start) => What::Start(start),
+            Self::Probe(observation) => What::Probe(observation),
+            Self::Tick => What::Tick {},
+            Self::Witness(result) => What::Witness(result),
+            Self::Clock(change) => What::Clock(change),
+            Self::Reload(reload) => {
+                let mut facts: Vec<What> = reload.policies.into_iter().map(What::Policy).collect();
+                facts.push(What::Config(ConfigInForce {
+                    by: reload.by,
+                    config: reload.config,
+                    zone_versions: reload.zones,
+                }));
+                return facts;
+            }
+            Self::Operator(command) => What::Operator(command),
+            Self::Freshness(report) => What::Freshness(report),
+            Self::Drift(report) => What::Drift(report),
+            Self::Refused(refused) => What::Refused(refused),
+        };
+        vec![what]
+    }
 }
 
 /// A configuration in full, and who brought it.

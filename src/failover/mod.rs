@@ -31,6 +31,7 @@ pub mod rehearsal;
 pub mod serial;
 pub mod series;
 pub mod service_state;
+pub mod shadow;
 mod soundness;
 pub mod state;
 mod step;

@@ -1,99 +1,64 @@
-//! Narrowing: one service alone, with exactly what is known of it.
+//! Narrowing: some services alone, with exactly what is known of them.
 //!
 //! Services share targets and decide for themselves, so a replay folds each in a state of its
-//! own, and a rehearsal need not ask the policies of all that share a target.
+//! own, a rehearsal need not ask the policies of all that share a target, and shadows are folded
+//! apart from what they shadow.
 
 use super::{
     aggregate::Group,
-    service_state::Slot,
+    service_state::{ServiceState, Slot},
     state::{State, World},
-    target_state::TargetState,
 };
-use crate::model::{Config, ServiceName};
+use crate::model::{Config, PolicyName, Service, ServiceName};
 use std::sync::Arc;
 
 /// The part of a configuration that concerns one service; no zones, a serial is nothing that is
-/// decided. `None` where there is no such service, or it has no target.
+/// decided, and no shadow. `None` where there is no such service, or it has no target.
 pub fn narrowed(config: &Config, service: &str) -> Option<Config> {
-    let service = config.services.get(service)?;
-    let targets = service.targets.iter().filter_map(|name| {
-        let target = config.targets.get(name)?.clone();
-        Some((name.clone(), target))
-    });
-    let monitors = service.monitors.iter().filter_map(|name| {
-        let monitor = config.monitors.get(name)?.clone();
-        Some((name.clone(), monitor))
-    });
-    let config = Config {
+    let mut narrowed = narrowed_to(config, |other| &*other.name == service)?;
+    for service in narrowed.services.values_mut() {
+        service.shadow = None;
+    }
+    Some(narrowed)
+}
+
+/// The part of a configuration that concerns the services that are `wanted`, without zones.
+/// `None` where there are none, or they have no target.
+pub(super) fn narrowed_to(config: &Config, wanted: impl Fn(&Service) -> bool) -> Option<Config> {
+    let services = config.services.iter();
+    let mut narrowed = Config {
         server: config.server.clone(),
         witness: config.witness.clone(),
-        zones: Vec::new(),
-        targets: targets.collect(),
-        monitors: monitors.collect(),
-        services: [(service.name.clone(), service.clone())].into(),
+        services: services
+            .filter(|(_, service)| wanted(service))
+            .map(|(name, service)| (name.clone(), service.clone()))
+            .collect(),
+        ..Config::default()
     };
-    (!config.targets.is_empty()).then_some(config)
+    for service in narrowed.services.values() {
+        for name in &service.targets {
+            if let Some(target) = config.targets.get(name) {
+                narrowed.targets.insert(name.clone(), target.clone());
+            }
+        }
+        for name in &service.monitors {
+            if let Some(monitor) = config.monitors.get(name) {
+                narrowed.monitors.insert(name.clone(), monitor.clone());
+            }
+        }
+    }
+    (!narrowed.targets.is_empty()).then_some(narrowed)
 }
 
 impl State {
     /// One service alone: its results, streaks, windows, decision and memory as they are, and
-    /// nothing of the others. `None` where there is no such service, or it has no target.
+    /// nothing of the others, nor of its shadow. `None` where there is no such service, or it has
+    /// no target.
     pub fn narrowed(&self, service: &ServiceName) -> Option<Self> {
         let whole = self.world();
         let config = narrowed(&whole.config, service)?;
-        let mut alone = whole.service(service)?.clone();
-        let mut groups: Vec<Group> = Vec::new();
-        let mut targets: Vec<TargetState> = Vec::new();
-        let slots = &alone.targets;
-        let mut kept: Vec<usize> = slots.iter().flat_map(|slot| slot.groups.clone()).collect();
-        kept.sort_unstable();
-        kept.dedup();
-        for &index in &kept {
-            groups.push(Group {
-                services: vec![0],
-                ..whole.groups[index].clone()
-            });
-        }
-        let mut kept_targets: Vec<usize> = slots.iter().map(|slot| slot.index).collect();
-        kept_targets.sort_unstable();
-        kept_targets.dedup();
-        targets.extend(
-            kept_targets
-                .iter()
-                .map(|&index| whole.targets[index].clone()),
-        );
-        let place = |kept: &[usize], index: &usize| kept.binary_search(index).unwrap_or(0);
-        for Slot { index, groups, .. } in &mut alone.targets {
-            *index = place(&kept_targets, index);
-            groups
-                .iter_mut()
-                .for_each(|group| *group = place(&kept, group));
-        }
-        let policies = whole.policies.iter();
-        let policies = policies.filter(|(name, _)| {
-            let services = config.services.values();
-            services
-                .map(|service| &service.policy)
-                .any(|used| used == *name)
-        });
-        let mut world = World {
-            policies: policies
-                .map(|(name, text)| (name.clone(), text.clone()))
-                .collect(),
-            config: Arc::new(config),
-            targets,
-            groups,
-            services: vec![alone],
-            ..World::default()
-        };
-        world.at = whole.at;
-        world.seq = whole.seq;
-        world.wall_offset_ms = whole.wall_offset_ms;
-        world.witnesses.clone_from(&whole.witnesses);
-        world.freeze.clone_from(&whole.freeze);
-        world.woken_by.clone_from(&whole.woken_by);
-        world.ends_at = world.next_end();
-        Some(Self::of(world))
+        whole.service(service)?;
+        Some(Self::of(world_of(whole, config)))
     }
 
     /// Takes over what was observed, ordered and measured from a state of the same service: its own
@@ -129,4 +94,68 @@ impl State {
         (world.at, world.seq) = (world.at.max(other.at), other.seq);
         world.ends_at = world.next_end();
     }
+}
+
+/// What is known of the services of `config`, a part of the one in force.
+fn world_of(whole: &World, config: Config) -> World {
+    let names = config.services.keys();
+    let indexes: Vec<usize> = names.filter_map(|name| whole.service_index(name)).collect();
+    let known = indexes.iter().map(|&index| whole.services[index].clone());
+    let mut services: Vec<ServiceState> = known.collect();
+    let slots = || services.iter().flat_map(|service| &service.targets);
+    let kept = in_order(slots().flat_map(|slot| slot.groups.iter().copied()));
+    let kept_targets = in_order(slots().map(|slot| slot.index));
+    let place = |kept: &[usize], index: &usize| kept.binary_search(index).unwrap_or(0);
+    for service in &mut services {
+        for Slot { index, groups, .. } in &mut service.targets {
+            *index = place(&kept_targets, index);
+            groups
+                .iter_mut()
+                .for_each(|group| *group = place(&kept, group));
+        }
+    }
+    let group = |&index: &usize| {
+        let group = &whole.groups[index];
+        let users = group.services.iter();
+        Group {
+            services: users
+                .filter_map(|user| indexes.binary_search(user).ok())
+                .collect(),
+            ..group.clone()
+        }
+    };
+    let policies = whole.policies.iter();
+    let used = |name: &PolicyName| {
+        let mut services = config.services.values();
+        services.any(|service| service.policy == *name)
+    };
+    let mut world = World {
+        at: whole.at,
+        seq: whole.seq,
+        wall_offset_ms: whole.wall_offset_ms,
+        policies: policies
+            .filter(|(name, _)| used(name))
+            .map(|(name, text)| (name.clone(), text.clone()))
+            .collect(),
+        targets: kept_targets
+            .iter()
+            .map(|&index| whole.targets[index].clone())
+            .collect(),
+        groups: kept.iter().map(group).collect(),
+        services,
+        witnesses: whole.witnesses.clone(),
+        freeze: whole.freeze.clone(),
+        woken_by: whole.woken_by.clone(),
+        config: Arc::new(config),
+        ..World::default()
+    };
+    world.ends_at = world.next_end();
+    world
+}
+
+fn in_order(indexes: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut indexes: Vec<usize> = indexes.collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
 }

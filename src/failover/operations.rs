@@ -5,7 +5,7 @@
 
 use super::{
     input::OperatorCommand,
-    orders::{Force, OrderPlan, Ordered},
+    orders::{Force, OrderPlan, Ordered, Promotion},
     overview::{Metrics, Overview, ReloadReport},
 };
 use crate::model::ServiceName;
@@ -50,6 +50,20 @@ pub trait Operations: Send + Sync + 'static {
         order: &OperatorCommand,
         force: Option<Force>,
     ) -> Result<Ordered, OperationError>;
+
+    /// Puts the text of a service's shadow in the place of its policy and reloads; with `dry_run`
+    /// says what that would do. Blocks until it is done.
+    ///
+    /// # Errors
+    /// No such service, no shadow, a policy that others use, files that are not what is in force
+    /// or cannot be written, a text that would be refused. Nothing was changed.
+    fn promote(
+        &self,
+        by: &str,
+        reason: &str,
+        service: &ServiceName,
+        dry_run: bool,
+    ) -> Result<Promotion, OperationError>;
 
     /// Counters since the start. Cheap and does not block.
     fn metrics(&self) -> Metrics;

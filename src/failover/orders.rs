@@ -7,9 +7,11 @@
 
 mod admit;
 mod plan;
+mod promotion;
 
-pub use admit::{admit, missing};
+pub use admit::{admit, missing, worded};
 pub use plan::{answered, concerned, plan};
+pub use promotion::Promotion;
 
 use super::{
     event::Rail,

@@ -12,8 +12,8 @@ mod daemon_part;
 pub use build::overview;
 pub(super) use build::{health, order_of, order_of_freeze};
 pub use daemon_part::{
-    DaemonPart, Degraded, Distribution, JournalPart, Listener, Metrics, PendingReload, ProbeCount,
-    Refused, ReloadReport,
+    DaemonPart, Degraded, Distribution, GateReport, JournalPart, Listener, Metrics, PendingReload,
+    ProbeCount, Refused, ReloadReport,
 };
 
 use super::{
@@ -111,6 +111,9 @@ impl Overview {
         };
         if let Some(daemon) = &mut narrowed.daemon {
             daemon.next.retain(|name, _| *name == found.name);
+            if let Some(gate) = &mut daemon.gate {
+                gate.services.retain(|one| one.service == found.name);
+            }
         }
         Some(narrowed)
     }
@@ -163,11 +166,47 @@ pub struct ServiceOverview {
     /// An operator asked for a failback that was not done yet.
     #[serde(default)]
     pub failback_asked: bool,
+    /// What its shadow would do; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowOverview>,
     /// Its targets, in order.
     pub targets: Vec<TargetOverview>,
     /// Those of the overview's advisories that concern this service alone.
     #[serde(default)]
     pub advisories: Vec<String>,
+}
+
+/// What a service's shadow would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowOverview {
+    /// Its file name.
+    pub policy: PolicyName,
+    /// Its version: of its text and those parameters of the service that it has.
+    pub version: PolicyVersion,
+    /// What it would serve, never empty.
+    pub serving: Vec<TargetName>,
+    /// Why, in one sentence; empty before its first evaluation.
+    pub reason: String,
+    /// The line of it that decided, from 1; 0 where none did.
+    pub line: u32,
+    /// How often it parted from what is served.
+    pub parted: PartedOverview,
+    /// Its faults in a row.
+    #[serde(default)]
+    pub faults: u32,
+    /// Its last fault, where its last evaluation was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// How often a service and its shadow parted, under the versions of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartedOverview {
+    /// How often their served sets began to differ.
+    pub count: u64,
+    /// Since when they do; absent while they are the same.
+    #[serde(rename = "since_ms", default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// Who decides what a service answers.

@@ -46,7 +46,7 @@ pub(super) fn reconfigure(world: &mut World, new: &ConfigInForce) {
         .config
         .services
         .values()
-        .map(|service| &service.policy)
+        .flat_map(Service::policies)
         .collect();
     world.policies.retain(|name, _| used.contains(&name));
     serials(world, new, &before);
@@ -192,13 +192,20 @@ fn one_service(
     if state.is_home() {
         state.failback_asked = false;
     }
-    if state.policy != policy {
-        if state.proven {
-            state.previous = Some(state.policy);
-        }
-        (state.policy, state.proven, state.faults, state.faulted_at) = (policy, false, 0, None);
-    }
+    take_policy(&mut state, policy);
     state
+}
+
+/// Puts a version in force; where it is another, the one before stands behind it once it decided.
+pub(super) fn take_policy(state: &mut ServiceState, policy: PolicyVersion) {
+    if state.policy == policy {
+        return;
+    }
+    let before = mem::replace(&mut state.policy, policy);
+    if state.proven {
+        state.previous = Some(before);
+    }
+    (state.proven, state.faults, state.faulted_at) = (false, 0, None);
 }
 
 fn slots(world: &World, service: &Service) -> Vec<Slot> {

@@ -6,10 +6,11 @@
 use super::{
     aggregate::Group,
     evaluate::Evaluation,
-    event::{ConfigInForce, Decision, Ended, Event, What},
+    event::{ConfigInForce, Decision, Ended, Event, Shadowed, What},
     input::{Command, OperatorCommand, WitnessResult},
     serial,
     service_state::{Override, ServiceState, Stand},
+    shadow::Parting,
     target_state::{Drain, TargetState},
 };
 use crate::model::{
@@ -75,6 +76,20 @@ pub struct World {
     pub woken_by: Option<Arc<Observation>>,
     /// How often anything that DNS serves changed.
     pub answers_changed: u64,
+    /// The fold of the services' shadows; `None` where no service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shadow: Option<Box<State>>,
+    /// How often services and their shadows parted, by service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) partings: BTreeMap<ServiceName, Parting>,
+}
+
+/// The services that an observation concerns, by index.
+#[derive(Default)]
+pub(super) struct Observed {
+    pub(super) services: Vec<usize>,
+    /// The same in the fold of the shadows.
+    pub(super) shadows: Vec<usize>,
 }
 
 /// What is known of a witness.
@@ -125,6 +140,12 @@ impl State {
         self.latest.get(index)?.as_ref()
     }
 
+    /// What the last evaluation of a service's shadow said; `None` before the first since the
+    /// start.
+    pub fn latest_of_shadow(&self, service: &str) -> Option<&Evaluation> {
+        self.world.shadow.as_ref()?.latest(service)
+    }
+
     /// Notes what the evaluation of the service of this index said.
     pub(super) fn note(&mut self, index: usize, evaluation: Evaluation) {
         if self.latest.len() <= index {
@@ -133,26 +154,33 @@ impl State {
         self.latest[index] = Some(evaluation);
     }
 
+    /// The same of the shadow of this index.
+    pub(super) fn note_shadow(&mut self, index: usize, evaluation: Evaluation) {
+        if let Some(shadow) = &mut Arc::make_mut(&mut self.world).shadow {
+            shadow.note(index, evaluation);
+        }
+    }
+
     /// Folds one event in.
     pub fn apply(&mut self, event: &Event) {
         self.applied(event);
     }
 
     /// Folds one event in; the services that an observation concerns, by index.
-    pub(super) fn applied(&mut self, event: &Event) -> Vec<usize> {
-        let mut observed = Vec::new();
+    pub(super) fn applied(&mut self, event: &Event) -> Observed {
+        let mut observed = Observed::default();
         let world = Arc::make_mut(&mut self.world);
         world.at = event.at;
         world.seq = event.seq;
         if !matches!(
             event.what,
-            What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Gap(_)
+            What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Shadow(_) | What::Gap(_)
         ) {
             world.woken_by = None;
         }
         match &event.what {
             What::Start(_) | What::Refused(_) | What::Gap(_) => {}
-            What::Probe(observation) => observed = world.observe(observation),
+            What::Probe(observation) => observed.services = world.observe(observation),
             What::Tick {} => world.tick(),
             What::Witness(result) => world.witness(result),
             What::Clock(change) => world.wall_offset_ms = change.offset_ms,
@@ -185,12 +213,17 @@ impl State {
                 }
             }
             What::Ended(ended) => world.ended(ended),
+            What::Shadow(Shadowed::Parted(parted)) => world.parted(parted),
+            What::Shadow(Shadowed::Decision(_) | Shadowed::Fault(_)) => {}
         }
         if matches!(
             event.what,
             What::Operator(_) | What::Config(_) | What::Ended(_)
         ) {
             world.ends_at = world.next_end();
+        }
+        if let Some(shadow) = &mut world.shadow {
+            observed.shadows = shadow.follow(event);
         }
         observed
     }
@@ -489,6 +522,7 @@ impl World {
     /// Puts a configuration in force, with the policies that came before it.
     fn reconfigure(&mut self, new: &ConfigInForce) {
         super::reconfigure::reconfigure(self, new);
+        self.reconfigure_shadows(&new.by);
         self.answers_changed += 1;
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{
     evaluate::{Woken, evaluate},
-    event::{ConfigInForce, Ended, Event, What},
+    event::{Ended, Event, Shadowed, What},
     input::{Command, Input},
     policy::Policy,
-    state::{State, World},
+    shadow::newly_parted,
+    state::{Observed, State, World},
 };
-use crate::model::{TargetName, Timestamp};
+use crate::model::{ServiceName, TargetName, Timestamp};
 
 /// Takes one input, asks the policies that it concerns, and returns what became true, in order.
 /// The state has the events applied. `at` earlier than the last event counts as that event's.
@@ -26,71 +27,154 @@ pub fn step_numbered(
     policy: &dyn Policy,
 ) -> Vec<Event> {
     let mut events = Vec::new();
-    let at = at.max(state.world.at);
-    let due = if input == Input::Tick {
-        state.world.due(at)
-    } else {
-        Vec::new()
+    let woken = take(state, at.max(state.world.at), seq, input, &mut events);
+    conclude(state, policy, woken, &mut events);
+    events
+}
+
+/// What an input comes to before any policy is asked.
+struct Taken {
+    woken: Woken,
+    /// For which of them something ended by itself: they are asked at once, as after an order.
+    ended: Observed,
+    /// The services to evaluate, by index.
+    concerned: Vec<usize>,
+    /// The same in the fold of the shadows.
+    shadows: Vec<usize>,
+}
+
+/// Folds the facts of an input in, with what ends by itself.
+fn take(
+    state: &mut State,
+    at: Timestamp,
+    seq: u64,
+    input: Input,
+    events: &mut Vec<Event>,
+) -> Taken {
+    let scope = Scope::of(&input);
+    let mut found = match scope {
+        Scope::Due => Observed {
+            services: state.world.due(at),
+            shadows: state
+                .world
+                .shadow
+                .iter()
+                .flat_map(|s| s.world.due(at))
+                .collect(),
+        },
+        _ => Observed::default(),
     };
     let moved_by = match &input {
         Input::Reload(reload) => Some(reload.by.clone()),
         _ => None,
     };
     let ordered = matches!(input, Input::Operator(_) | Input::Reload(_));
-    let scope = Scope::of(&input);
-    let mut observed = Vec::new();
     let mut number = seq;
-    for what in facts(input) {
-        observed = emit_as(state, at, number, what, &mut events);
+    for what in input.facts() {
+        let observed = emit_as(state, at, number, what, events);
+        if matches!(scope, Scope::Observed) {
+            found = observed;
+        }
         number = number.saturating_add(1);
     }
     let cause = state.world.seq;
-    let mut concerned = match scope {
-        Scope::Due => due,
-        Scope::Observed => observed,
-        _ => scope.services(&state.world),
-    };
-    let mut lost = Vec::new();
+    if !matches!(scope, Scope::Due | Scope::Observed) {
+        let shadow = state.world.shadow.as_ref();
+        found = Observed {
+            services: scope.services(&state.world),
+            shadows: shadow.map_or_else(Vec::new, |shadow| scope.services(&shadow.world)),
+        };
+    }
+    let (mut lost, mut ended) = (Vec::new(), Observed::default());
     let facts = events.len();
     // Most inputs end nothing, and there may be thousands of targets to look at.
-    if ordered
-        || state
-            .world
-            .ends_at
-            .is_some_and(|end| end <= state.world.wall())
-    {
-        lost = end_what_is_over(state, &mut concerned, &mut events);
+    let ends_at = state.world.ends_at;
+    if ordered || ends_at.is_some_and(|end| end <= state.world.wall()) {
+        lost = end_what_is_over(state, events);
+        for event in &events[facts..] {
+            ended.services.extend(ended_for(&state.world, event));
+            if let Some(shadow) = &state.world.shadow {
+                ended.shadows.extend(ended_for(&shadow.world, event));
+            }
+        }
+        found.services.extend(&ended.services);
+        found.shadows.extend(&ended.shadows);
     }
-    let woken = Woken {
-        cause,
-        moved_by,
-        at_once: ordered || events.len() > facts,
-        lost,
-    };
+    Taken {
+        woken: Woken {
+            cause,
+            moved_by,
+            at_once: ordered,
+            lost,
+        },
+        ended,
+        concerned: found.services,
+        shadows: found.shadows,
+    }
+}
+
+/// Asks the policies that are concerned, and those of the shadows.
+fn conclude(state: &mut State, policy: &dyn Policy, taken: Taken, events: &mut Vec<Event>) {
+    let Taken {
+        mut woken,
+        ended,
+        mut concerned,
+        mut shadows,
+    } = taken;
     concerned.sort_unstable();
     concerned.dedup();
+    let ordered = woken.at_once;
     for index in concerned {
-        evaluate(state, policy, index, &woken, &mut events);
+        woken.at_once = ordered || ended.services.contains(&index);
+        if let Some(conclusion) = evaluate(state, policy, index, &woken) {
+            let fault = conclusion.fault.map(What::Fault);
+            let decision = conclusion.decision.map(What::Decision);
+            for what in fault.into_iter().chain(decision) {
+                emit(state, what, events);
+            }
+            state.note(index, conclusion.evaluation);
+        }
     }
-    events
+    if state.world.shadow.is_none() {
+        return;
+    }
+    shadows.sort_unstable();
+    shadows.dedup();
+    for index in shadows {
+        woken.at_once = ordered || ended.shadows.contains(&index);
+        let shadow = state.world.shadow.as_ref();
+        if let Some(conclusion) = shadow.and_then(|s| evaluate(s, policy, index, &woken)) {
+            let fault = conclusion.fault.map(Shadowed::Fault);
+            let decision = conclusion.decision.map(Shadowed::Decision);
+            for what in fault.into_iter().chain(decision) {
+                emit(state, What::Shadow(what), events);
+            }
+            state.note_shadow(index, conclusion.evaluation);
+        }
+    }
+    for parted in newly_parted(&state.world, events) {
+        emit(state, What::Shadow(Shadowed::Parted(parted)), events);
+    }
 }
 
 /// When a [`Input::Tick`] is due: a service was silent for its longest interval plus timeout, an
 /// override, drain or freeze ends, or a remembered instant comes. `None` without services.
 pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let world = &state.world;
-    let services = world
-        .services
-        .iter()
-        .map(|service| world.deadline_of(service));
+    let deadlines = |world: &World| {
+        let services = world.services.iter();
+        services.map(|service| world.deadline_of(service)).min()
+    };
+    let shadows = world.shadow.as_ref();
+    let shadows = shadows.and_then(|shadow| deadlines(&shadow.world));
     let end = world
         .ends_at
         .map(|wall| wall.minus_ms(world.wall_offset_ms));
-    services.chain(end).min()
+    deadlines(world).into_iter().chain(shadows).chain(end).min()
 }
 
 /// Applies `what` as the next event of this instant.
-pub(super) fn emit(state: &mut State, what: What, events: &mut Vec<Event>) {
+fn emit(state: &mut State, what: What, events: &mut Vec<Event>) {
     let seq = state.world.seq.saturating_add(1);
     emit_as(state, state.world.at, seq, what, events);
 }
@@ -103,36 +187,11 @@ fn emit_as(
     seq: u64,
     what: What,
     events: &mut Vec<Event>,
-) -> Vec<usize> {
+) -> Observed {
     let event = Event { at, seq, what };
     let observed = state.applied(&event);
     events.push(event);
     observed
-}
-
-/// The input as events: each is one, but a reload is a `policy` for each text and a `config`.
-fn facts(input: Input) -> Vec<What> {
-    let what = match input {
-        Input::Start(start) => What::Start(start),
-        Input::Probe(observation) => What::Probe(observation),
-        Input::Tick => What::Tick {},
-        Input::Witness(result) => What::Witness(result),
-        Input::Clock(change) => What::Clock(change),
-        Input::Reload(reload) => {
-            let mut facts: Vec<What> = reload.policies.into_iter().map(What::Policy).collect();
-            facts.push(What::Config(ConfigInForce {
-                by: reload.by,
-                config: reload.config,
-                zone_versions: reload.zones,
-            }));
-            return facts;
-        }
-        Input::Operator(command) => What::Operator(command),
-        Input::Freshness(report) => What::Freshness(report),
-        Input::Drift(report) => What::Drift(report),
-        Input::Refused(refused) => What::Refused(refused),
-    };
-    vec![what]
 }
 
 /// Which services an input concerns.
@@ -142,7 +201,7 @@ enum Scope {
     Nobody,
     /// Those that the observation concerned when it was folded in.
     Observed,
-    Service(crate::model::ServiceName),
+    Service(ServiceName),
     Target(TargetName),
 }
 
@@ -185,19 +244,27 @@ fn with_target(world: &World, target: &TargetName) -> Vec<usize> {
     (0..world.services.len()).filter(has).collect()
 }
 
+/// The services that the end of an override, drain or freeze concerns, by index.
+fn ended_for(world: &World, event: &Event) -> Vec<usize> {
+    match &event.what {
+        What::Ended(Ended::Override { service, .. }) => {
+            world.service_index(service).into_iter().collect()
+        }
+        What::Ended(Ended::Drain { target }) => with_target(world, target),
+        What::Ended(Ended::Freeze {}) => (0..world.services.len()).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Ends overrides, drains and the freeze whose time has come or whose target is gone; returns
-/// the services whose override lost its target, by index, and what is to be said about it.
-fn end_what_is_over(
-    state: &mut State,
-    concerned: &mut Vec<usize>,
-    events: &mut Vec<Event>,
-) -> Vec<(usize, String)> {
+/// the services whose override lost its target, and what is to be said about it.
+fn end_what_is_over(state: &mut State, events: &mut Vec<Event>) -> Vec<(ServiceName, String)> {
     let mut lost = Vec::new();
     let world = &state.world;
     let wall = world.wall();
     let over = |until: Option<Timestamp>| until.is_some_and(|until| until <= wall);
     let mut ended = Vec::new();
-    for (index, service) in world.services.iter().enumerate() {
+    for service in &world.services {
         let Some(override_) = &service.override_ else {
             continue;
         };
@@ -208,7 +275,7 @@ fn end_what_is_over(
         let why = match gone {
             Some(target) => {
                 let why = format!("{target} is no target of {}", service.name);
-                lost.push((index, format!("the override ended: {why}")));
+                lost.push((service.name.clone(), format!("the override ended: {why}")));
                 why
             }
             None if over(override_.stand.until) => "its time is up".to_owned(),
@@ -218,7 +285,6 @@ fn end_what_is_over(
             service: service.name.clone(),
             why,
         });
-        concerned.push(index);
     }
     for target in &world.targets {
         if target
@@ -229,7 +295,6 @@ fn end_what_is_over(
             ended.push(Ended::Drain {
                 target: target.name.clone(),
             });
-            concerned.extend(with_target(world, &target.name));
         }
     }
     if world
@@ -238,7 +303,6 @@ fn end_what_is_over(
         .is_some_and(|freeze| over(freeze.until))
     {
         ended.push(Ended::Freeze {});
-        concerned.extend(0..world.services.len());
     }
     for what in ended {
         emit(state, What::Ended(what), events);

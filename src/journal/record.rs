@@ -5,7 +5,10 @@
 
 use super::fault::{Attempt, Trouble};
 use crate::{
-    failover::{Command, Event, What, event::Ended},
+    failover::{
+        Command, Event, What,
+        event::{Ended, Shadowed},
+    },
     model::{FailureReason, Observation, Timestamp},
 };
 use rusqlite::{Connection, Row, params};
@@ -124,7 +127,12 @@ fn concerns(what: &What) -> (Option<&str>, Option<&str>) {
             Some(&decision.service),
             decision.serve.first().map(|target| &**target),
         ),
-        What::Fault(fault) => (Some(&fault.service), None),
+        What::Shadow(Shadowed::Decision(decision)) => (
+            Some(&decision.service),
+            decision.serve.first().map(|target| &**target),
+        ),
+        What::Fault(fault) | What::Shadow(Shadowed::Fault(fault)) => (Some(&fault.service), None),
+        What::Shadow(Shadowed::Parted(parted)) => (Some(&parted.service), None),
         What::Freshness(report) => (None, Some(&report.target)),
         What::Drift(report) => (None, Some(&report.target)),
         What::Ended(Ended::Override { service, .. }) => (Some(service), None),

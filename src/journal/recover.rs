@@ -106,10 +106,10 @@ pub(super) fn versions(connection: &Connection, state: &State) -> Attempt<Versio
     Ok(versions)
 }
 
-/// The versions that the services of a state name.
+/// The versions that the services of a state and their shadows name.
 pub(super) fn named(state: &State) -> impl Iterator<Item = &PolicyVersion> {
-    let services = state.world().services.iter();
-    services.flat_map(|service| std::iter::once(&service.policy).chain(&service.previous))
+    let asking = state.world().asking();
+    asking.flat_map(|service| std::iter::once(&service.policy).chain(&service.previous))
 }
 
 fn version_of(

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failover::{Event, State, What},
-    model::{Config, Observation, PolicyName, PolicyText, PolicyVersion, Timestamp},
+    model::{Config, Observation, PolicyName, PolicyText, PolicyVersion, Service, Timestamp},
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::{
@@ -247,7 +247,9 @@ fn series_id(
 
 /// Every service's text and parameters, so that a version can be asked again after it went.
 fn insert_versions(connection: &Connection, config: &Config, texts: &mut Texts) -> Attempt<()> {
-    for service in config.services.values() {
+    let shadows = config.services.values().filter_map(Service::as_shadow);
+    let shadows: Vec<Service> = shadows.collect();
+    for service in config.services.values().chain(&shadows) {
         let Some(text) = texts.policies.get(&service.policy) else {
             continue;
         };
@@ -256,7 +258,8 @@ fn insert_versions(connection: &Connection, config: &Config, texts: &mut Texts) 
         let pair = (text.clone(), service.params.clone());
         texts.versions.insert(version, pair);
     }
-    let used: Vec<_> = config.services.values().map(|s| &s.policy).collect();
+    let services = config.services.values();
+    let used: Vec<_> = services.flat_map(Service::policies).collect();
     texts.policies.retain(|name, _| used.contains(&name));
     Ok(())
 }

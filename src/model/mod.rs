@@ -37,6 +37,6 @@ pub use name::{DnsName, MonitorName, PolicyName, ServiceName, TargetName, Vantag
 pub use observation::{FailureReason, Observation};
 pub use params::{Param, Params};
 pub use policy::{PolicyText, PolicyVersion};
-pub use service::{OnFault, OnReload, Service, SwitchBudget};
+pub use service::{OnFault, OnReload, Service, Shadow, SwitchBudget};
 pub use target::{ProbeAddress, Require, Target};
 pub use time::Timestamp;

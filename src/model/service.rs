@@ -46,9 +46,54 @@ pub struct Service {
     /// Whether a reload that moves traffic waits for an operator.
     #[serde(default)]
     pub reload: OnReload,
+    /// A policy that is asked beside the one in force and never acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
+}
+
+/// A policy that decides for a service in a fold of its own, beside the one in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadow {
+    /// Its file name.
+    pub policy: PolicyName,
+    /// Those parameters of the service that are constants of it. Computed when it is loaded.
+    #[serde(default, skip_serializing_if = "Params::is_empty")]
+    pub params: Params,
+    /// As [`Service::keep_ms`], by its own windows.
+    #[serde(default)]
+    pub keep_ms: i64,
+}
+
+impl Shadow {
+    /// A shadow that was not loaded yet.
+    pub fn new(policy: PolicyName) -> Self {
+        Self {
+            policy,
+            params: Params::new(),
+            keep_ms: 0,
+        }
+    }
 }
 
 impl Service {
+    /// The service as its shadow folds it: the shadow is its policy. `None` without one.
+    pub fn as_shadow(&self) -> Option<Self> {
+        let shadow = self.shadow.as_ref()?;
+        Some(Self {
+            policy: shadow.policy.clone(),
+            params: shadow.params.clone(),
+            keep_ms: shadow.keep_ms,
+            shadow: None,
+            ..self.clone()
+        })
+    }
+
+    /// The file names of its policy and, where it has one, of its shadow.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyName> {
+        let shadow = self.shadow.as_ref().map(|shadow| &shadow.policy);
+        std::iter::once(&self.policy).chain(shadow)
+    }
+
     /// How long results are kept for windows, in ms; at most a day.
     pub fn kept_ms(&self) -> i64 {
         self.keep_ms.max(self.history_ms).min(DAY_MS)

@@ -128,6 +128,11 @@ impl Library {
         })
     }
 
+    /// The names of a source's parameters; none where it does not parse.
+    pub fn constants(&self, text: &PolicyText) -> BTreeSet<String> {
+        load::constants(&self.parser, text)
+    }
+
     /// Makes a candidate's version known. Adopting a known version changes nothing.
     pub fn adopt(&self, candidate: &Candidate) {
         self.versions
@@ -243,5 +248,6 @@ fn nobody() -> Service {
         on_fault: OnFault::Fallback,
         rto_ms: None,
         reload: crate::model::OnReload::Apply,
+        shadow: None,
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{Diagnostic, Param, Params, PolicyText, Service};
 use rhai::Engine;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// What loading gives.
 pub(super) struct Loaded {
@@ -49,6 +49,14 @@ pub(super) fn load(
         }),
         _ => Err(errors),
     }
+}
+
+/// The names of a source's parameters.
+pub(super) fn constants(parser: &Engine, text: &PolicyText) -> BTreeSet<String> {
+    let mut findings = Findings::new(&text.name, &text.source);
+    let tree = parser.compile(&*text.source);
+    let knobs = tree.map(|tree| params::knobs(&tree, &mut findings));
+    knobs.unwrap_or_default().into_keys().collect()
 }
 
 /// `None` where the findings have an error.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     failover::{
         Decision, Event, Input, Policy, PolicyFault, Proposal, Reload, ServiceView, State, What,
-        event::ConfigInForce, narrowed, step_numbered,
+        narrowed, step_numbered,
     },
     model::{
         Config, Observation, Params, PolicyName, PolicyText, PolicyVersion, Service, ServiceName,
@@ -211,7 +211,7 @@ impl Fold {
     /// # Errors
     /// The variant cannot be run on this configuration.
     pub(super) fn event(&mut self, event: &Event) -> Result<Vec<Event>, VariantError> {
-        let input = match &event.what {
+        match &event.what {
             What::Policy(text) => {
                 self.texts.insert(text.name.clone(), text.clone());
                 return Ok(Vec::new());
@@ -224,23 +224,16 @@ impl Fold {
                 self.in_gap = true;
                 return Ok(Vec::new());
             }
-            What::Start(start) => Input::Start(start.clone()),
-            What::Probe(seen) => Input::Probe(seen.clone()),
-            What::Tick {} => Input::Tick,
-            What::Witness(result) => Input::Witness(result.clone()),
-            What::Clock(change) => Input::Clock(*change),
-            What::Operator(order) => Input::Operator(order.clone()),
-            What::Freshness(report) => Input::Freshness(report.clone()),
-            What::Drift(report) => Input::Drift(report.clone()),
-            What::Refused(refused) => Input::Refused(refused.clone()),
             What::Decision(_) | What::Fault(_) | What::Ended(_) => {
                 if !self.runs {
                     self.state.apply(event);
                 }
                 return Ok(Vec::new());
             }
-        };
-        Ok(self.input(event.at, event.seq, input))
+            _ => {}
+        }
+        let input = event.what.as_input();
+        Ok(input.map_or_else(Vec::new, |input| self.input(event.at, event.seq, input)))
     }
 
     /// Takes everything that was known: at the beginning, and behind a gap.
@@ -315,20 +308,13 @@ impl Fold {
             return Ok(Vec::new());
         };
         if !self.runs {
-            let alone = narrowed(&config, &self.service).unwrap_or_default();
-            for text in self.texts.values() {
-                self.state.apply(&Event {
-                    at,
-                    seq,
-                    what: What::Policy(text.clone()),
-                });
-            }
-            let what = What::Config(ConfigInForce {
+            let alone = Input::Reload(Reload {
                 by: by.to_owned(),
-                config: Arc::new(alone),
-                zone_versions: Vec::new(),
+                config: Arc::new(narrowed(&config, &self.service).unwrap_or_default()),
+                policies: self.texts.values().cloned().collect(),
+                zones: Vec::new(),
             });
-            self.state.apply(&Event { at, seq, what });
+            self.input(at, seq, alone);
             self.reconfigured();
             return Ok(Vec::new());
         }
@@ -350,7 +336,7 @@ impl Fold {
     /// One input through the fold.
     fn input(&mut self, at: Timestamp, seq: u64, input: Input) -> Vec<Event> {
         if !self.runs {
-            if let Some(what) = fact(input) {
+            for what in input.facts() {
                 self.state.apply(&Event { at, seq, what });
             }
             return Vec::new();
@@ -474,20 +460,4 @@ impl Fold {
     pub(super) fn is_configured(&self) -> bool {
         self.state.world().service(&self.service).is_some()
     }
-}
-
-/// An input as the one fact that it is; a reload is applied elsewhere.
-fn fact(input: Input) -> Option<What> {
-    Some(match input {
-        Input::Start(start) => What::Start(start),
-        Input::Probe(seen) => What::Probe(seen),
-        Input::Tick => What::Tick {},
-        Input::Witness(result) => What::Witness(result),
-        Input::Clock(change) => What::Clock(change),
-        Input::Operator(order) => What::Operator(order),
-        Input::Freshness(report) => What::Freshness(report),
-        Input::Drift(report) => What::Drift(report),
-        Input::Refused(refused) => What::Refused(refused),
-        Input::Reload(_) => return None,
-    })
 }

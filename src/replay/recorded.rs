@@ -118,7 +118,9 @@ impl Recorded {
                 What::Decision(decision) if decision.service == self.fold.service => {
                     self.recorded.push((**event).clone());
                 }
-                What::Decision(_) | What::Fault(_) | What::Ended(_) => self.apply(event),
+                What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Shadow(_) => {
+                    self.apply(event);
+                }
                 _ => self.input(event),
             },
             Entry::Probe(seen) => {

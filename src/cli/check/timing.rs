@@ -9,7 +9,7 @@ use crate::{
 
 /// Adds the worst case of every service, and errors where it is never or longer than its `rto`.
 pub(super) fn measure(case: &Case, accepted: &Accepted, judge: &Judge, checklist: &mut Checklist) {
-    for (service, text) in &accepted.scripts {
+    for (service, text) in accepted.deciding() {
         if service.targets.len() > 1 {
             measure_one(case, accepted, judge, (service, text), checklist);
         } else if let Some(rto_ms) = service.rto_ms {

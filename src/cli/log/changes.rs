@@ -103,6 +103,9 @@ fn services(before: &InForce, after: &InForce, found: &mut Vec<Change>) {
             continue;
         };
         let (mut old, mut new) = (json(known), json(service));
+        for service in [&mut old, &mut new] {
+            name_shadow(service);
+        }
         let (old_params, new_params) = (take(&mut old, "params"), take(&mut new, "params"));
         let mut params = Vec::new();
         differences("", &old_params, &new_params, &mut params);
@@ -117,13 +120,21 @@ fn services(before: &InForce, after: &InForce, found: &mut Vec<Change>) {
     }
 }
 
+/// Puts a shadow's file name in its place: the rest follows from its text.
+fn name_shadow(service: &mut Value) {
+    if let Some(shadow) = service.get_mut("shadow") {
+        *shadow = take(shadow, "policy");
+    }
+}
+
 /// Policies whose text changed, with the constants that did.
 fn policies(before: &InForce, after: &InForce, found: &mut Vec<Change>) {
     for (name, text) in &after.texts {
         let Some(known) = before.texts.get(name).filter(|known| *known != text) else {
             continue;
         };
-        let concerns = users([&after.config; 2], |service| service.policy == *name);
+        let uses = |service: &Service| service.policies().any(|used| used == name);
+        let concerns = users([&after.config; 2], uses);
         if concerns.is_empty() {
             continue;
         }

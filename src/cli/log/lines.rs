@@ -39,7 +39,7 @@ pub struct Line {
 /// The fold that lines are read from.
 #[derive(Debug)]
 pub struct Log {
-    state: State,
+    pub(super) state: State,
     /// Only what concerns this service.
     only: Option<ServiceName>,
     in_force: InForce,
@@ -124,6 +124,7 @@ impl Log {
                 self.say("gap", Paint::Red, said)
             }
             What::Freshness(report) => self.freshness(event, report),
+            What::Shadow(shadowed) => self.shadow(event, shadowed),
         }
     }
 
@@ -155,12 +156,12 @@ impl Log {
         self.say("freshness", Paint::Yellow, said)
     }
 
-    fn world(&self) -> &World {
+    pub(super) fn world(&self) -> &World {
         self.state.world()
     }
 
     /// A line of now.
-    fn say(&self, kind: &'static str, paint: Paint, said: String) -> Vec<Line> {
+    pub(super) fn say(&self, kind: &'static str, paint: Paint, said: String) -> Vec<Line> {
         vec![self.line(kind, paint, said)]
     }
 
@@ -174,7 +175,7 @@ impl Log {
         }
     }
 
-    fn concerns(&self, service: &str) -> bool {
+    pub(super) fn concerns(&self, service: &str) -> bool {
         self.only.as_ref().is_none_or(|only| &**only == service)
     }
 
@@ -333,24 +334,10 @@ impl Log {
     /// Which line of which version of what decided, whose word it was, and which rail held.
     fn place(&self, decision: &Decision) -> String {
         let service = self.world().config.services.get(&decision.service);
-        let policy = service.map_or("policy", |service| &*service.policy);
-        let mut parts = Vec::new();
-        if matches!(decision.by, By::Policy | By::Previous) {
-            let version = decision.policy.short();
-            parts.push(match decision.line {
-                0 => format!("{policy}, version {version}"),
-                line => format!("{policy}:{line}, version {version}"),
-            });
-        }
-        if decision.by != By::Policy {
-            parts.push(format!("by {}", by_sentence(decision.by)));
-        }
-        // Whose override or freeze it is, the reason says.
-        let said = [Some(Rail::Override), Some(Rail::Freeze)].contains(&decision.guard);
-        if let Some(rail) = decision.guard.filter(|_| !said) {
-            parts.push(format!("rail: {}", rail_word(rail)));
-        }
-        parts.join("; ")
+        place(
+            service.map_or("policy", |service| &*service.policy),
+            decision,
+        )
     }
 
     fn witness(&mut self, event: &Event, result: &WitnessResult) -> Vec<Line> {
@@ -532,10 +519,31 @@ fn is_refusal(rail: Rail) -> bool {
     }
 }
 
-fn names(serving: &[TargetName]) -> String {
+pub(super) fn names(serving: &[TargetName]) -> String {
     let names: Vec<&str> = serving.iter().map(TargetName::as_str).collect();
     match names.as_slice() {
         [] => "nothing".to_owned(),
         names => names.join(" and "),
     }
+}
+
+/// The same of a decision of the policy of this name.
+pub(super) fn place(policy: &str, decision: &Decision) -> String {
+    let mut parts = Vec::new();
+    if matches!(decision.by, By::Policy | By::Previous) {
+        let version = decision.policy.short();
+        parts.push(match decision.line {
+            0 => format!("{policy}, version {version}"),
+            line => format!("{policy}:{line}, version {version}"),
+        });
+    }
+    if decision.by != By::Policy {
+        parts.push(format!("by {}", by_sentence(decision.by)));
+    }
+    // Whose override or freeze it is, the reason says.
+    let said = [Some(Rail::Override), Some(Rail::Freeze)].contains(&decision.guard);
+    if let Some(rail) = decision.guard.filter(|_| !said) {
+        parts.push(format!("rail: {}", rail_word(rail)));
+    }
+    parts.join("; ")
 }

@@ -5,6 +5,7 @@
 
 mod changes;
 mod lines;
+mod shadow;
 pub(super) mod when;
 
 pub use lines::{Line, Log};

@@ -8,11 +8,14 @@ pub(super) mod layout;
 mod one_service;
 mod order;
 mod orders;
+mod promotion;
 mod reload;
+mod shadows;
 mod table;
 
 pub use one_service::service;
 pub use order::{ordered, plan};
+pub use promotion::{promoted, promotion};
 pub use reload::reload;
 pub use table::status;
 
@@ -21,6 +24,7 @@ use crate::failover::{
     overview::{Health, Overview, Refused},
 };
 use layout::{Paint, clean, wrapped};
+use reload::differently;
 use std::{env, io::IsTerminal};
 
 /// How wide a text may be where nobody says.
@@ -76,6 +80,9 @@ fn footnotes(overview: &Overview, look: Look) -> String {
             pending.moves.join(" and ")
         );
         text += &wrapped("? ", Paint::Yellow, &sentence, look);
+    }
+    if let Some(gate) = &daemon.gate {
+        text += &differently(gate, look);
     }
     text
 }

@@ -5,6 +5,7 @@ use super::{
     layout::{Cell, Paint, clean, instant, table, wrapped},
     orders::{is_undurable, order},
     rail_word,
+    shadows::{parted, would_serve},
 };
 use crate::{
     failover::{
@@ -28,6 +29,7 @@ pub fn service(overview: &Overview, look: Look) -> String {
     text += &why(overview, service, look);
     text += &mode(overview, service, look);
     text += &next(overview, service, look);
+    text += &shadow(service, look);
     text.push('\n');
     text += &targets(overview, service, look);
     let witnesses = witnesses(overview, look);
@@ -190,6 +192,19 @@ fn next(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
         text += &field(label, sentence, look);
     }
     text
+}
+
+fn shadow(service: &ServiceOverview, look: Look) -> String {
+    let Some(shadow) = &service.shadow else {
+        return String::new();
+    };
+    let version = shadow.version.short();
+    let what = format!(
+        "{}, version {version}, {}",
+        shadow.policy,
+        would_serve(shadow)
+    );
+    field("shadow", &what, look) + field("", &parted(shadow), look).as_str()
 }
 
 fn targets(overview: &Overview, service: &ServiceOverview, look: Look) -> String {

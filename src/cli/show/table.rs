@@ -4,6 +4,7 @@ use super::{
     Look, footnotes, health_paint,
     layout::{Cell, Paint, instant, table},
     orders::standing,
+    shadows::apart,
 };
 use crate::{
     failover::overview::{Health, Mode, Overview, ServiceOverview},
@@ -37,7 +38,12 @@ pub fn status(overview: &Overview, look: Look) -> String {
     } else {
         text += &table(&heads, &rows, DECISION, look);
     }
-    let notes = standing(overview, look) + footnotes(overview, look).as_str();
+    let notes = [
+        standing(overview, look),
+        apart(overview, look),
+        footnotes(overview, look),
+    ]
+    .concat();
     if !notes.is_empty() {
         text.push('\n');
         text += &notes;

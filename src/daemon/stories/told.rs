@@ -2,7 +2,7 @@
 
 use crate::{
     failover::{
-        Event, Input, State, What,
+        Input, State, What,
         rehearsal::{RecordedStory, StoryOutcome},
     },
     model::{
@@ -143,32 +143,11 @@ fn tell(on: &mut RecordedStory<'_>, recording: &Recording, item: &Item) {
             What::Config(config) => on.configured(event.at, event.seq, &config.config),
             What::Gap(_) => on.gap(),
             _ => {
-                if let Some(input) = input(event) {
+                if let Some(input) = event.what.as_input() {
                     on.take(event.at, event.seq, input);
                 }
             }
         },
         Item::State(_) | Item::Unknown { .. } => {}
     }
-}
-
-/// The input that an event was, where it was one that does not change what is configured.
-fn input(event: &Event) -> Option<Input> {
-    Some(match event.what.clone() {
-        What::Start(start) => Input::Start(start),
-        What::Probe(seen) => Input::Probe(seen),
-        What::Tick {} => Input::Tick,
-        What::Witness(result) => Input::Witness(result),
-        What::Clock(change) => Input::Clock(change),
-        What::Operator(order) => Input::Operator(order),
-        What::Freshness(report) => Input::Freshness(report),
-        What::Drift(report) => Input::Drift(report),
-        What::Policy(_)
-        | What::Config(_)
-        | What::Decision(_)
-        | What::Fault(_)
-        | What::Ended(_)
-        | What::Refused(_)
-        | What::Gap(_) => return None,
-    })
 }

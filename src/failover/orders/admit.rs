@@ -49,7 +49,11 @@ fn refused<T>(why: String) -> Refusable<T> {
     Err(OperationError::Refused(why))
 }
 
-fn worded(what: &str, text: &str) -> Refusable<()> {
+/// That an operator's words, such as a `reason`, are one line that says something.
+///
+/// # Errors
+/// [`OperationError::Refused`] where they are not.
+pub fn worded(what: &str, text: &str) -> Refusable<()> {
     if text.trim().is_empty() {
         return refused(format!(
             "the {what} is empty: say it, whoever reads the log wants to know"

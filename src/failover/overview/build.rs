@@ -2,7 +2,7 @@
 
 use super::{
     DecisionOverview, EvaluationOverview, Health, Mode, MonitorOverview, Order, Overview,
-    ServiceOverview, TargetOverview, WitnessOverview,
+    PartedOverview, ServiceOverview, ShadowOverview, TargetOverview, WitnessOverview,
 };
 use crate::failover::{
     aggregate::Group,
@@ -105,6 +105,7 @@ fn of_service(
         switches_last_day: switches(DAY_MS),
         faults: service.faults,
         failback_asked: service.failback_asked,
+        shadow: of_shadow(state, service),
         targets: targets
             .map(|(target, slot)| of_target(world, target, slot))
             .collect(),
@@ -158,6 +159,38 @@ fn of_evaluation(world: &World, latest: &Evaluation) -> EvaluationOverview {
         guard: latest.guard,
         fault: latest.fault.clone(),
     }
+}
+
+/// What the shadow of a service would do.
+fn of_shadow(state: &State, service: &ServiceState) -> Option<ShadowOverview> {
+    let world = state.world();
+    let shadow = world.shadow_of(&service.name)?;
+    let configured = world.config.services.get(&service.name)?;
+    let latest = state.latest_of_shadow(&service.name);
+    let decision = shadow.decision.as_ref();
+    // Before its first evaluation its decision is the one that it began with.
+    let decision = decision.filter(|decision| decision.policy == shadow.policy);
+    let reason = latest.map(|latest| &latest.reason);
+    let parting = world.parting(&service.name);
+    Some(ShadowOverview {
+        policy: configured.shadow.as_ref()?.policy.clone(),
+        version: shadow.policy.clone(),
+        serving: shadow.serving.clone(),
+        reason: reason
+            .or(decision.map(|decision| &decision.reason))
+            .cloned()
+            .unwrap_or_default(),
+        line: latest
+            .map(|latest| latest.line)
+            .or(decision.map(|decision| decision.line))
+            .unwrap_or_default(),
+        parted: parting.map_or_else(PartedOverview::default, |parting| PartedOverview {
+            count: parting.count,
+            since: parting.since.map(|since| wall(world, since)),
+        }),
+        faults: shadow.faults,
+        fault: latest.and_then(|latest| latest.fault.clone()),
+    })
 }
 
 fn of_target(world: &World, target: &TargetView, slot: &Slot) -> TargetOverview {

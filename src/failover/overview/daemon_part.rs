@@ -2,6 +2,7 @@
 //!
 //! Plain values without behaviour; nothing here is read by a decision.
 
+use crate::failover::rehearsal::gate::Compared;
 use crate::model::{Diagnostic, MonitorName, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -20,6 +21,9 @@ pub struct DaemonPart {
     /// A reload that waits for an operator, as it would move traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<PendingReload>,
+    /// What policies of the last reload that changed any would have decided differently.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateReport>,
     /// Keys of `[server]` that changed on disk and wait for a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_restart: Vec<String>,
@@ -99,6 +103,18 @@ pub struct PendingReload {
     pub moves: Vec<String>,
 }
 
+/// What policies that a reload changed would have decided differently with what happened lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// Who or what asked for the reload.
+    pub by: String,
+    /// When, by the wall clock.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Services whose version changed, ordered by name.
+    pub services: Vec<Compared>,
+}
+
 /// A bound address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
@@ -123,6 +139,9 @@ pub struct ReloadReport {
     /// Traffic that it moved at once, one sentence each: `www from primary to backup`.
     #[serde(default)]
     pub moved: Vec<String>,
+    /// What policies that it changes would have decided differently lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateReport>,
 }
 
 /// Counters since the start, for `/metrics`. What an overview holds is not repeated here.

@@ -7,12 +7,14 @@
 //! | [`recorded`] | the same, of what was recorded? |
 //! | [`trials`] | does a policy fault in any world of a fixed matrix? |
 //! | [`worst_case`] | how long does a failover take, at worst? |
+//! | [`gate`] | what would a candidate do now, and with what happened lately? |
 //! | [`outlook`] | what would change the present answer next? |
 //!
 //! Nothing here decides: a rehearsal only makes up inputs. It has no clock; its time begins at
 //! [`BEGIN`] or where a state stands.
 
 pub mod chart;
+pub mod gate;
 pub mod lane;
 pub mod outlook;
 pub mod recorded;

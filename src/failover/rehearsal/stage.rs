@@ -132,6 +132,7 @@ pub(super) fn config(
         on_fault: OnFault::Hold,
         rto_ms: None,
         reload: OnReload::Apply,
+        shadow: None,
     };
     let mut happens = story.happens.iter();
     let witnessed = happens.any(|one| matches!(one.what, Happening::Witnesses { .. }));

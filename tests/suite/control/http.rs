@@ -6,7 +6,7 @@ use sidestep::{
     failover::{
         By, OperationError, Operations, Overview,
         input::OperatorCommand,
-        orders::{self, Force, OrderPlan, Ordered},
+        orders::{self, Force, OrderPlan, Ordered, Promotion},
         overview,
         overview::{
             DaemonPart, Distribution, Metrics, PendingReload, ProbeCount, Refused, ReloadReport,
@@ -124,6 +124,7 @@ impl Operations for Fake {
             taken: vec!["sidestep.toml".to_owned()],
             refused: daemon_part().refused,
             pending: None,
+            gate: None,
             moved: Vec::new(),
         }
     }
@@ -158,6 +159,17 @@ impl Operations for Fake {
             durable: true,
             not_durable: None,
         })
+    }
+    fn promote(
+        &self,
+        by: &str,
+        reason: &str,
+        service: &ServiceName,
+        dry_run: bool,
+    ) -> Result<Promotion, OperationError> {
+        Err(OperationError::Refused(format!(
+            "{by} wants the shadow of {service} for {reason}, {dry_run}"
+        )))
     }
     fn metrics(&self) -> Metrics {
         Metrics {

@@ -276,6 +276,7 @@ fn a_reload_report_names_what_was_taken_refused_and_moved() {
         taken: vec!["sidestep.toml".to_owned()],
         refused: part.refused,
         pending: part.pending,
+        gate: None,
         moved: vec!["shop from primary to web3".to_owned()],
     };
     assert_snapshot!(show::reload(&report, Look::PLAIN), @r#"

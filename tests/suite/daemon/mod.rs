@@ -6,6 +6,8 @@ mod kill;
 mod memory;
 mod orders;
 mod reload;
+mod reload_gate;
+mod shadow;
 mod site;
 mod stories;
 mod systemd;

@@ -41,7 +41,7 @@ fn switch_to_two() -> OrderRequest {
 }
 
 impl Site {
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::of_socket(self.daemon().control())
     }
 
@@ -58,7 +58,7 @@ impl Site {
     }
 
     /// Runs a command as an operator does, in the daemon's folder.
-    fn command(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(super) fn command(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let out: Output = Command::new(env!("CARGO_BIN_EXE_sidestep"))
             .current_dir(self.folder.path())
             .args(arguments)

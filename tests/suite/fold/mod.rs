@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests for tests.
 
 mod aggregation;
+mod gate;
 mod guard;
 mod json;
 mod properties;
 mod rehearsal;
 mod reload;
 mod rules;
+mod shadow;
 mod ticks;
 
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use sidestep::failover::{
     step,
 };
 use sidestep::model::{
-    Config, FailureReason, Observation, Param, PolicyText, Require, TargetName, Timestamp,
+    Config, FailureReason, Observation, Param, PolicyText, Require, Shadow, TargetName, Timestamp,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -88,9 +88,10 @@ fn configured() -> impl Strategy<Value = Config> {
         any::<bool>(),
         any::<bool>(),
         1..3_i64,
+        0..4_u8,
     )
         .prop_map(
-            |(order, count, turn, any_address, watched, budget, seconds)| {
+            |(order, count, turn, any_address, watched, budget, seconds, shadows)| {
                 let mut config = three();
                 let template = config.targets["primary"].clone();
                 config.targets.clear();
@@ -125,6 +126,10 @@ fn configured() -> impl Strategy<Value = Config> {
                     other.targets.reverse();
                     config.services.insert("other".into(), other);
                 }
+                for (bit, service) in config.services.values_mut().enumerate() {
+                    let has = shadows >> bit & 1 == 1;
+                    service.shadow = has.then(|| Shadow::new("next.rhai".into()));
+                }
                 config
             },
         )
@@ -133,18 +138,19 @@ fn configured() -> impl Strategy<Value = Config> {
 fn reload() -> impl Strategy<Value = Input> {
     (
         configured(),
-        0..SOURCES.len(),
+        (0..SOURCES.len(), 0..SOURCES.len()),
         any::<Option<u32>>(),
         0..3_u8,
     )
-        .prop_map(|(config, source, serial, hash)| {
+        .prop_map(|(config, (source, shadow), serial, hash)| {
+            let text = |name: &str, source: usize| PolicyText {
+                name: name.into(),
+                source: SOURCES[source].into(),
+            };
             Input::Reload(Reload {
                 by: "test".into(),
                 config: Arc::new(config),
-                policies: vec![PolicyText {
-                    name: "www.rhai".into(),
-                    source: SOURCES[source].into(),
-                }],
+                policies: vec![text("www.rhai", source), text("next.rhai", shadow)],
                 zones: vec![ZoneVersion {
                     apex: "example.com".into(),
                     serial,
@@ -357,6 +363,85 @@ proptest! {
         prop_assert_eq!(state, whole);
     }
 
+    /// What is answered, decided and remembered is the same with shadows and without.
+    #[test]
+    fn a_shadow_never_acts(inputs in inputs(true)) {
+        let without: Vec<(i64, Input)> = inputs.iter().cloned().map(|(later, input)| match input {
+            Input::Reload(mut reload) => {
+                let config = Arc::make_mut(&mut reload.config);
+                config.services.values_mut().for_each(|service| service.shadow = None);
+                (later, Input::Reload(reload))
+            }
+            other => (later, other),
+        }).collect();
+        let policies = policies();
+        let seen = |inputs: &[(i64, Input)]| {
+            let mut seen = Vec::new();
+            let (state, events) = run(inputs, &policies, |_, _, came, state| {
+                let mut table = answers(state);
+                table.seq = 0;
+                seen.push((table, super::decisions(came)));
+            });
+            for (_, decisions) in &mut seen {
+                decisions.iter_mut().for_each(|decision| decision.cause = 0);
+            }
+            (seen, state, events)
+        };
+        let (with, with_state, _) = seen(&inputs);
+        let (without, without_state, events) = seen(&without);
+        prop_assert_eq!(with, without);
+        prop_assert!(!events.iter().any(|event| matches!(event.what, What::Shadow(_))));
+        let known = |state: &State| {
+            let mut services = state.world().services.clone();
+            services.iter_mut().for_each(|service| {
+                service.decision_seq = 0;
+                service.decision.iter_mut().for_each(|decision| decision.cause = 0);
+            });
+            services
+        };
+        prop_assert_eq!(known(&with_state), known(&without_state));
+        prop_assert_eq!(&with_state.world().targets, &without_state.world().targets);
+        prop_assert_eq!(&with_state.world().groups, &without_state.world().groups);
+    }
+
+    /// A shadow under the very policy that is in force is never apart from it.
+    #[test]
+    fn a_shadow_of_the_same_text_never_parts(inputs in inputs(true)) {
+        let same: Vec<(i64, Input)> = inputs.into_iter().map(|(later, input)| match input {
+            Input::Reload(mut reload) => {
+                let source = Arc::clone(&reload.policies[0].source);
+                reload.policies[1].source = source;
+                (later, Input::Reload(reload))
+            }
+            other => (later, other),
+        }).collect();
+        run(&same, &policies(), |_, _, _, state| {
+            for service in &state.world().services {
+                let Some(shadow) = state.world().shadow_of(&service.name) else { continue };
+                assert_eq!(shadow.serving, service.serving);
+                assert_eq!(shadow.memory, service.memory);
+                assert_eq!(shadow.switches, service.switches);
+                let parting = state.world().parting(&service.name).unwrap();
+                assert_eq!((parting.count, parting.since), (0, None));
+            }
+        });
+    }
+
+    /// What is counted and said of partings is what the served sets say after every step.
+    #[test]
+    fn partings_are_what_they_look_like(inputs in inputs(true)) {
+        run(&inputs, &policies(), |_, _, _, state| {
+            for service in &state.world().services {
+                let Some(shadow) = state.world().shadow_of(&service.name) else {
+                    assert!(state.world().parting(&service.name).is_none());
+                    continue;
+                };
+                let parting = state.world().parting(&service.name).unwrap();
+                assert_eq!(parting.since.is_some(), shadow.serving != service.serving);
+            }
+        });
+    }
+
     #[test]
     fn two_runs_over_the_same_inputs_are_identical(inputs in inputs(true)) {
         let (first, second) = (run(&inputs, &policies(), |_, _, _, _| {}), run(&inputs, &policies(), |_, _, _, _| {}));
@@ -511,10 +596,11 @@ fn a_hostile_journal_breaks_nothing() {
         json!({ "ended": { "override": { "service": "nobody", "why": "" } } }),
         json!({ "ended": { "drain": { "target": "nobody" } } }),
         json!({ "ended": { "freeze": {} } }),
+        json!({ "shadow": { "parted": { "service": "nobody", "apart": true, "serving": [], "shadow": [] } } }),
         json!({ "clock": { "offset_ms": i64::MIN } }),
     ];
     let mut state = State::default();
-    for (at, what) in [i64::MIN, 0, i64::MAX, -1, 3, i64::MIN]
+    for (at, what) in [i64::MIN, 0, i64::MAX, -1, 3, 4, i64::MIN]
         .into_iter()
         .zip(odd)
     {
@@ -537,4 +623,22 @@ fn a_hostile_journal_breaks_nothing() {
     bench.feed(Input::Tick);
     bench.order(json!({ "command": "hold", "service": "www" }));
     assert_eq!(bench.addresses(), [""; 0]);
+}
+
+/// Policies that count how often they are asked.
+pub(super) struct Counted<'p>(pub(super) &'p Policies, pub(super) &'p std::cell::Cell<u32>);
+
+impl Policy for Counted<'_> {
+    fn propose(
+        &self,
+        version: &sidestep::model::PolicyVersion,
+        service: ServiceView,
+    ) -> Result<Proposal, PolicyFault> {
+        self.1.set(self.1.get() + 1);
+        self.0.propose(version, service)
+    }
+
+    fn builtin(&self) -> &sidestep::model::PolicyVersion {
+        self.0.builtin()
+    }
 }
