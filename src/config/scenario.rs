@@ -293,11 +293,12 @@ fn targets(top: &Table<'_>) -> Vec<ScenarioTarget> {
 
 fn event(table: &Table<'_>, scenario: &Scenario) -> Option<ScenarioEvent> {
     table.needs(&["kind", "from"], "an event");
-    let kind = kind(table)?;
-    let from_ms = table.duration("from", INSTANTS_MS)?.value;
+    let kind = kind(table);
+    let from = table.duration("from", INSTANTS_MS);
+    let from_ms = from.map_or(0, |from| from.value);
     let to = table.duration("to", INSTANTS_MS);
     let to_ms = to.map_or(scenario.length_ms, |to| to.value);
-    if to_ms <= from_ms {
+    if from.is_some() && to_ms <= from_ms {
         let message = "`to` must be after `from`";
         table.doc.error(table.at_key("to"), message);
     }
@@ -310,7 +311,7 @@ fn event(table: &Table<'_>, scenario: &Scenario) -> Option<ScenarioEvent> {
         to_ms,
         targets: targets.into_iter().map(Into::into).collect(),
         vantages: vantages.into_iter().map(Into::into).collect(),
-        kind,
+        kind: kind?,
     })
 }
 
