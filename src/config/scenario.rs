@@ -304,8 +304,8 @@ fn event(table: &Table<'_>, scenario: &Scenario) -> Option<ScenarioEvent> {
     }
     let targets = scenario.targets.iter().map(|target| target.name.as_str());
     let vantages = scenario.vantages.iter().map(|vantage| vantage.as_str());
-    let targets: Vec<&str> = named(table, "target", targets.collect());
-    let vantages: Vec<&str> = named(table, "vantage", vantages.collect());
+    let targets: Vec<&str> = named(table, "target", &targets.collect::<Vec<_>>());
+    let vantages: Vec<&str> = named(table, "vantage", &vantages.collect::<Vec<_>>());
     Some(ScenarioEvent {
         from_ms,
         to_ms,
@@ -381,7 +381,7 @@ fn kind(table: &Table<'_>) -> Option<Happening> {
 }
 
 /// Names of one kind, one as text or a list; each must be among `known`.
-fn named<'t>(table: &Table<'t>, key: &str, known: Vec<&str>) -> Vec<&'t str> {
+fn named<'t>(table: &Table<'t>, key: &str, known: &[&str]) -> Vec<&'t str> {
     let texts = match table.text(key) {
         Some(one) => vec![one],
         None => table

@@ -267,7 +267,7 @@ fn a_prometheus_range_query_is_read() {
         .collect();
     for text in [
         ANSWER.to_owned(),
-        one_line.clone(),
+        one_line,
         format!("[{}]", split.join(",")),
         split.join("\n"),
     ] {
