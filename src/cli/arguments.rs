@@ -3,6 +3,7 @@
 use super::log::when::When;
 use crate::{
     model::{Param, SwitchBudget, Timestamp, duration},
+    recording::{Labels, Reading},
     replay::sweep::{self, Sweep},
 };
 use clap::{Args, Parser, Subcommand};
@@ -31,6 +32,12 @@ pub(super) enum Command {
     Probe(ProbeArguments),
     /// Run policy tests
     Test(TestArguments),
+    /// Write the journal, or a part of it, as a recording
+    Export(ExportArguments),
+    /// Read a recording, or somebody else's history, into a new journal
+    Import(ImportArguments),
+    /// Make the recording of an outage that nobody wants to wait for
+    Synth(SynthArguments),
     /// Try a policy on what was recorded, and see what it would have done otherwise
     Replay(Box<ReplayArguments>),
     /// What is answered, why, for how long, and what would change it next
@@ -343,9 +350,6 @@ pub(super) struct ReplayArguments {
     /// Try several values: FALL=2..6, SLOW=400..1200/200, FAILBACK=1m,5m; may be repeated
     #[arg(long, value_name = "K=A..B", value_parser = Sweep::parse)]
     pub(super) sweep: Vec<Sweep>,
-    /// Targets in this order of preference, and no others of a recording's service
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub(super) order: Vec<String>,
     /// Leave out what this vantage saw
     #[arg(long, value_name = "V")]
     pub(super) without_vantage: Option<String>,
@@ -374,21 +378,7 @@ pub(super) struct ReplayArguments {
     #[arg(long, value_name = "EXPR")]
     pub(super) fail_if: Option<String>,
     #[command(flatten)]
-    pub(super) labels: LabelArguments,
-}
-
-/// Which labels of Prometheus say what.
-#[derive(Debug, Args)]
-pub(super) struct LabelArguments {
-    /// Prometheus: the label that names the target
-    #[arg(long, value_name = "LABEL", default_value = "instance")]
-    pub(super) target_label: String,
-    /// Prometheus: the label that names the monitor
-    #[arg(long, value_name = "LABEL", default_value = "job")]
-    pub(super) monitor_label: String,
-    /// Prometheus: the label that names the vantage; without it all is seen from one
-    #[arg(long, value_name = "LABEL")]
-    pub(super) vantage_label: Option<String>,
+    pub(super) reading: ReadingArguments,
 }
 
 fn budget(text: &str) -> Result<SwitchBudget, String> {
@@ -401,4 +391,77 @@ pub(super) struct PromoteArguments {
     pub(super) service: Option<String>,
     #[command(flatten)]
     pub(super) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Only what concerns this service
+    #[arg(long, value_name = "SERVICE")]
+    pub(super) service: Option<String>,
+    /// From when on: "2h" for two hours ago, or "2026-11-22T18:00:00Z"; the default is all there is
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) since: Option<When>,
+    /// Up to when; the default is now
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) until: Option<When>,
+    /// Where to write: FILE.jsonl, or FILE.jsonl.zst to compress; the default is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The configuration whose journal to read
+    #[arg(long, default_value = "sidestep.toml")]
+    pub(super) config: PathBuf,
+}
+
+/// How recordings are read that do not say everything themselves.
+#[derive(Debug, Args)]
+pub(super) struct ReadingArguments {
+    /// Targets in order of preference, where the file does not say one: A,B,C; others follow in order of appearance
+    #[arg(long, value_name = "TARGETS", value_delimiter = ',')]
+    pub(super) order: Vec<String>,
+    /// The label of Prometheus that names the target
+    #[arg(long, value_name = "LABEL", default_value = "instance")]
+    pub(super) target_label: String,
+    /// The label of Prometheus that names the monitor
+    #[arg(long, value_name = "LABEL", default_value = "job")]
+    pub(super) monitor_label: String,
+    /// The label of Prometheus that names the vantage; without it there is one
+    #[arg(long, value_name = "LABEL")]
+    pub(super) vantage_label: Option<String>,
+}
+
+impl ReadingArguments {
+    /// What recordings want to know.
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            order: self.order.iter().map(|name| name.trim().into()).collect(),
+            labels: Labels {
+                target: self.target_label.clone(),
+                monitor: self.monitor_label.clone(),
+                vantage: self.vantage_label.clone(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// A recording, a CSV, a Prometheus range query or the database of Uptime Kuma
+    pub(super) file: PathBuf,
+    /// The folder of the new journal; the default is that of --config
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// The configuration whose data folder is meant
+    #[arg(long, default_value = "sidestep.toml", conflicts_with = "data")]
+    pub(super) config: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SynthArguments {
+    /// What happens, in TOML
+    pub(super) scenario: PathBuf,
+    /// Where to write: FILE.jsonl, or FILE.jsonl.zst to compress
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
 }

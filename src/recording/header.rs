@@ -3,10 +3,14 @@
 use super::{Header, VERSION};
 use crate::model::{
     Config, Monitor, PolicyText, Service, Target, config::ServerConfig, config::WitnessConfig,
+    time::DAY_MS,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// The longest interval and timeout: a year.
+const TIME_MS_MAX: i64 = 366 * DAY_MS;
 
 /// The line. Everything but the version may be missing; keys that are not known are ignored.
 #[derive(Deserialize)]
@@ -49,6 +53,10 @@ struct Version {
 
 /// Whether a line is the header of some version of a recording, or was meant to be one.
 pub(super) fn is_one(line: &[u8]) -> bool {
+    // A list would do for a struct.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
     match serde_json::from_slice::<Version>(line) {
         Ok(version) => version.recording.is_some(),
         Err(_) => {
@@ -139,9 +147,10 @@ pub(super) fn consistency(config: &Config) -> Result<(), String> {
         }
     }
     for (name, monitor) in &config.monitors {
-        if monitor.interval_ms < 1 || monitor.timeout_ms < 1 {
+        let range = 1..=TIME_MS_MAX;
+        if !range.contains(&monitor.interval_ms) || !range.contains(&monitor.timeout_ms) {
             return Err(format!(
-                "monitor '{name}' needs an interval_ms and a timeout_ms of at least 1"
+                "monitor '{name}' needs an interval_ms and a timeout_ms from 1 to {TIME_MS_MAX}"
             ));
         }
     }

@@ -13,10 +13,13 @@
 //! Holds no decision logic: every run is `failover::step` over the same inputs. A worker thread
 //! folds some of the runs; what each finds is put together in a fixed order.
 
+mod cut;
 mod divergence;
 mod entry;
+pub mod export;
 mod figures;
 mod fold;
+pub mod import;
 pub mod incidents;
 mod input;
 pub mod lanes;
@@ -27,6 +30,7 @@ mod run;
 pub mod source;
 pub mod spans;
 pub mod sweep;
+pub mod synth;
 pub mod timeline;
 pub mod truth;
 pub mod variant;

@@ -17,7 +17,7 @@ pub struct Variant {
     pub policy: Option<PolicyText>,
     /// Parameters over those of the service.
     pub set: Params,
-    /// Targets in this order, and no others; empty: as recorded.
+    /// Targets in this order of preference, the others behind them; empty: as recorded.
     pub order: Vec<TargetName>,
     /// Another switch budget.
     pub max_switches: Option<SwitchBudget>,
@@ -200,7 +200,9 @@ impl Variant {
                 service.name
             )));
         }
-        Ok(self.order.clone())
+        let others = service.targets.iter();
+        let others = others.filter(|name| !self.order.contains(name));
+        Ok(self.order.iter().chain(others).cloned().collect())
     }
 }
 

@@ -4,14 +4,13 @@ mod text;
 
 use super::{
     Failed, Outcome,
-    arguments::{LabelArguments, ReplayArguments, ReportFormat},
+    arguments::{ReplayArguments, ReportFormat},
     complain, print,
     show::Look,
 };
 use crate::{
     model::{PolicyText, Timestamp},
     policy::{Figure, condition},
-    recording::{Labels, Reading},
     replay::{
         Against, ReplayError, Report, Request, Source, Variant, Verdict,
         incidents::Incidents,
@@ -36,7 +35,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub(super) fn run(arguments: &ReplayArguments) -> Outcome {
     let now = super::log::now();
     let request = request(arguments, now)?;
-    let reading = reading(&arguments.labels, &arguments.order);
+    let reading = arguments.reading.reading();
     let source = Source::open(&arguments.recording, &reading, request.since)?;
     let name = arguments.recording.display().to_string();
     let report = match replay(source, &name, &request, &progress()) {
@@ -87,11 +86,7 @@ fn request(arguments: &ReplayArguments, now: Timestamp) -> Result<Request, Faile
         candidate: Variant {
             policy,
             set: arguments.set.iter().cloned().collect(),
-            order: arguments
-                .order
-                .iter()
-                .map(|name| name.as_str().into())
-                .collect(),
+            order: arguments.reading.reading().order,
             max_switches: arguments.max_switches,
             without_vantage: arguments.without_vantage.as_deref().map(Into::into),
             thin: arguments.thin.unwrap_or(1),
@@ -114,18 +109,6 @@ fn policy_text(path: &Path) -> Result<PolicyText, String> {
         name: name.to_string_lossy().as_ref().into(),
         source: source.into(),
     })
-}
-
-/// How files of others are read.
-pub(super) fn reading(labels: &LabelArguments, order: &[String]) -> Reading {
-    Reading {
-        order: order.iter().map(|name| name.as_str().into()).collect(),
-        labels: Labels {
-            target: labels.target_label.clone(),
-            monitor: labels.monitor_label.clone(),
-            vantage: labels.vantage_label.clone(),
-        },
-    }
 }
 
 /// Says on a terminal how far it is.

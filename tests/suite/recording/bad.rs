@@ -28,6 +28,7 @@ fn every_file_that_cannot_be_read_says_why() {
         r#""targets":["third"]"#,
         1,
     );
+    let endless = SAMPLE.replacen("5000", "9223372036854775807", 1);
     let long = format!("{}{}\n", header(), "x".repeat((16 << 20) + 2));
     let cases: &[(&[u8], &str)] = &[
         (b"", "a.jsonl: empty: there is nothing in it to read"),
@@ -69,6 +70,10 @@ fn every_file_that_cannot_be_read_says_why() {
             "a.jsonl:2: a line without a kind: after at and seq comes one such as \"probe\"",
         ),
         (no_address.as_bytes(), "a.jsonl:2: 'here' is no address"),
+        (
+            endless.as_bytes(),
+            "a.jsonl:1: monitor 'https' needs an interval_ms and a timeout_ms from 1 to 31622400000",
+        ),
         (
             long.as_bytes(),
             "a.jsonl:2: longer than 16 MiB: no line of a recording is",
