@@ -2,8 +2,9 @@
 //! each, never a panic.
 
 use super::{Kept, SAMPLE, compressed};
+use crate::journal::world::Lane;
 use proptest::prelude::*;
-use sidestep::recording::Item;
+use sidestep::recording::{Header, Item, Writer};
 
 fn header() -> &'static str {
     SAMPLE.split_inclusive('\n').next().unwrap()
@@ -207,9 +208,56 @@ fn no_observation_one_and_one_of_an_unknown_target_are_recordings() {
 
 #[test]
 fn a_state_that_does_not_hang_together_is_refused() {
-    let world = r#""world":1"#;
-    let text = format!("{}{{\"at\":1,\"seq\":1,\"state\":{{{world}}}}}\n", header());
-    let why = refused("a.jsonl", text);
+    let (mut lane, _) = Lane::new();
+    lane.probes(3);
+    let mut writer = Writer::new(Vec::new(), &Header::default()).unwrap();
+    writer.state(&lane.state).unwrap();
+    let sound = String::from_utf8(writer.finish().unwrap()).unwrap();
+    assert_eq!(Kept::new("a.jsonl", &sound).read().unwrap().0.len(), 1);
+    let cases = [
+        (
+            r#""index":1"#,
+            r#""index":7"#,
+            "service 'www' is about no target",
+        ),
+        (
+            r#""groups":[1]"#,
+            r#""groups":[7]"#,
+            "service 'www' is about no target",
+        ),
+        (
+            r#""groups":[1]"#,
+            r#""groups":[]"#,
+            "service 'www' lacks results",
+        ),
+        (
+            r#""serving":["primary"]"#,
+            r#""serving":[]"#,
+            "service 'www' serves nothing",
+        ),
+        (
+            r#""services":[0]"#,
+            r#""services":[3]"#,
+            "results of 'backup' are of no service",
+        ),
+        (
+            r#"[{"name":"backup","drained"#,
+            r#"[{"name":"zebra","drained"#,
+            "its names are not in order",
+        ),
+    ];
+    for (from, to, why) in cases {
+        let broken = sound.replacen(from, to, 1);
+        assert_ne!(broken, sound, "{from}");
+        assert_eq!(
+            refused("a.jsonl", broken),
+            format!("a.jsonl:2: a state that does not hang together: {why}")
+        );
+    }
+    let why = refused(
+        "a.jsonl",
+        format!("{}{{\"at\":1,\"state\":{{}}}}\n", header()),
+    );
     assert!(why.starts_with("a.jsonl:2: missing field"), "{why}");
 }
 
