@@ -9,6 +9,7 @@ use super::{
     judge::{Accepted, Case},
     loader::Loader,
     reload_gate,
+    sources::Sources,
 };
 use crate::{
     config::Paths,
@@ -47,9 +48,10 @@ impl Loader {
     /// Promotes a shadow, or says what that would do.
     pub(super) fn promote(&mut self, asked: &Promote) -> Refusable<Promotion> {
         orders::worded("reason", &asked.reason)?;
-        let (policy, shadow) = self.promotable(&asked.service)?;
+        let (now, _) = self.settled();
+        let (policy, shadow) = self.promotable(&asked.service, &now)?;
         let present = self.present().ok_or_else(stopping)?;
-        let case = self.promoted_case(&policy, &shadow);
+        let case = self.promoted_case(&policy, &shadow, &now);
         let accepted = self.judged_promotion(&case, &present)?;
         let file = real(&Paths::of(&self.path).policy(&accepted.config, &policy));
         let mut promotion = self.planned(asked, &present, &accepted)?;
@@ -73,8 +75,7 @@ impl Loader {
     }
 
     /// The policy and the shadow of a service whose shadow may take its place.
-    fn promotable(&mut self, name: &ServiceName) -> Refusable<(PolicyName, PolicyName)> {
-        let (now, _) = self.settled();
+    fn promotable(&self, name: &ServiceName, now: &Sources) -> Refusable<(PolicyName, PolicyName)> {
         let config = &self.in_force.loaded.config;
         let Some(service) = config.services.get(name) else {
             let known: Vec<&str> = config.services.keys().map(|name| &**name).collect();
@@ -128,11 +129,20 @@ impl Loader {
         shown.pending.clone()
     }
 
-    /// What is in force, with the shadow's text in the place of the policy's.
-    fn promoted_case(&self, policy: &PolicyName, shadow: &PolicyName) -> Case {
+    /// What is in force, with the shadow's text in the place of the policy's, and the policy's
+    /// tests as they are saved now.
+    fn promoted_case(&self, policy: &PolicyName, shadow: &PolicyName, now: &Sources) -> Case {
         let mut case = self.in_force.clone();
         if let Some(text) = self.in_force.policies.get(shadow) {
             case.policies.insert(policy.clone(), Arc::clone(text));
+        }
+        match now.tests.get(policy) {
+            Some(Ok(tests)) => {
+                case.tests.insert(policy.clone(), Arc::clone(tests));
+            }
+            // Those that cannot be read refuse the reload, as they do any.
+            Some(Err(_)) => {}
+            None => drop(case.tests.remove(policy)),
         }
         case
     }

@@ -140,81 +140,135 @@ pub struct Side {
 /// A fault of a candidate, and the wall time of the fact that brought it about.
 pub type FaultAt = (Timestamp, PolicyFault);
 
-/// Runs both versions over `facts`, which concern the service and come in their order, from a
-/// fresh start in `config`. `offset_ms` is how far the wall clock was ahead of the fold's when the
-/// first came. `None` where the service has no target. The candidate's faults come beside it.
-pub fn lately(
+/// What one version did with the facts: to be compared with what another did with the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What it served first, and every change since.
+    served: Vec<Served>,
+    /// Its faults, each once, at most five.
+    pub faults: Vec<FaultAt>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+/// A served set, from a fact on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Served {
+    /// The facts before it.
+    facts: usize,
+    at: Timestamp,
+    side: Side,
+}
+
+/// Runs one version over `facts`, which concern the service and come in their order, from a fresh
+/// start in `config`. `offset_ms` is how far the wall clock was ahead of the fold's when the first
+/// came. `None` where the service has no target.
+pub fn run(
     facts: &[&Event],
     offset_ms: i64,
     config: &Config,
-    (candidate, in_force): (Contender<'_>, Contender<'_>),
+    contender: Contender<'_>,
     policy: &dyn Policy,
-) -> Option<(Compared, Vec<FaultAt>)> {
+) -> Option<Run> {
     let begin = facts
         .first()
         .map_or_else(Timestamp::default, |fact| fact.at);
-    let name = &candidate.service.name;
-    let mut sides = [State::default(), State::default()];
-    for (state, contender) in sides.iter_mut().zip([candidate, in_force]) {
-        step(
-            state,
-            begin,
-            Input::Clock(ClockChange { offset_ms }),
-            policy,
-        );
-        step(state, begin, contender.reload(config)?, policy);
-    }
-    let mut compared = Compared {
-        service: name.clone(),
-        policy: candidate.text.name.clone(),
-        version: candidate.version(),
-        in_force: in_force.version(),
-        facts: facts.len() as u64,
-        from: facts.first().map(|_| sides[0].world().wall()),
+    let name = &contender.service.name;
+    let mut state = State::default();
+    let clock = Input::Clock(ClockChange { offset_ms });
+    step(&mut state, begin, clock, policy);
+    step(&mut state, begin, contender.reload(config)?, policy);
+    let began = state.world().wall();
+    let mut run = Run {
+        served: vec![Served {
+            facts: 0,
+            at: began,
+            side: side(&state, name)?,
+        }],
+        faults: Vec::new(),
+        from: (!facts.is_empty()).then_some(began),
         to: None,
-        differences: Vec::new(),
-        more: 0,
     };
-    let mut faulted: Vec<FaultAt> = Vec::new();
-    let mut apart = false;
-    for fact in facts {
+    for (fact, count) in facts.iter().zip(1..) {
         let Some(input) = fact.what.as_input() else {
             continue;
         };
-        let [ours, theirs] = &mut sides;
-        let events = step_numbered(ours, fact.at, fact.seq, input.clone(), policy);
-        step_numbered(theirs, fact.at, fact.seq, input, policy);
-        let at = ours.world().wall();
+        let events = step_numbered(&mut state, fact.at, fact.seq, input, policy);
+        let at = state.world().wall();
+        run.to = Some(at);
         for fault in faults(&events) {
-            let known = faulted.iter().any(|(_, known)| *known == fault);
-            if !known && faulted.len() < FAULTS_MAX {
-                faulted.push((at, fault));
+            let known = run.faults.iter().any(|(_, known)| *known == fault);
+            if !known && run.faults.len() < FAULTS_MAX {
+                run.faults.push((at, fault));
             }
         }
-        compared.to = Some(at);
-        apart = compared.note(apart, at, side(ours, name)?, side(theirs, name)?);
+        let last = run.served.last().map(|served| &served.side.serve);
+        if last != Some(&state.world().service(name)?.serving) {
+            run.served.push(Served {
+                facts: count,
+                at,
+                side: side(&state, name)?,
+            });
+        }
     }
-    Some((compared, faulted))
+    Some(run)
 }
 
-/// A served set with what it takes to tell why.
-type Served<'s> = (&'s State, &'s [TargetName]);
-
-fn side<'s>(state: &'s State, name: &ServiceName) -> Option<Served<'s>> {
-    Some((state, &state.world().service(name)?.serving))
+/// What a service serves, and why it was moved there.
+fn side(state: &State, name: &ServiceName) -> Option<Side> {
+    let latest = state.latest(name);
+    Some(Side {
+        serve: state.world().service(name)?.serving.clone(),
+        reason: latest
+            .map(|latest| latest.reason.clone())
+            .unwrap_or_default(),
+        line: latest.map_or(0, |latest| latest.line),
+    })
 }
 
 impl Compared {
-    /// Notes whether the two are apart after a fact, `before` which they were or not.
-    fn note(&mut self, before: bool, at: Timestamp, ours: Served<'_>, theirs: Served<'_>) -> bool {
-        let apart = ours.1 != theirs.1;
+    /// Compares what a candidate did with what the version in force did, both with so many facts.
+    pub fn of(
+        (candidate, ours): (Contender<'_>, &Run),
+        (in_force, theirs): (Contender<'_>, &Run),
+        facts: usize,
+    ) -> Self {
+        let mut compared = Self {
+            service: candidate.service.name.clone(),
+            policy: candidate.text.name.clone(),
+            version: candidate.version(),
+            in_force: in_force.version(),
+            facts: facts as u64,
+            from: ours.from,
+            to: ours.to,
+            differences: Vec::new(),
+            more: 0,
+        };
+        let (mut our, mut their, mut apart) = (0, 0, false);
+        loop {
+            let (left, right) = (&ours.served[our], &theirs.served[their]);
+            let at = left.at.max(right.at);
+            apart = compared.note(apart, at, &left.side, &right.side);
+            let next = |run: &Run, index: usize| run.served.get(index + 1).map(|next| next.facts);
+            match (next(ours, our), next(theirs, their)) {
+                (None, None) => return compared,
+                (Some(left), Some(right)) if left == right => (our, their) = (our + 1, their + 1),
+                (Some(left), right) if right.is_none_or(|right| left < right) => our += 1,
+                _ => their += 1,
+            }
+        }
+    }
+
+    /// Notes whether the two are apart from `at` on, `before` which they were or not.
+    fn note(&mut self, before: bool, at: Timestamp, ours: &Side, theirs: &Side) -> bool {
+        let apart = ours.serve != theirs.serve;
         match (before, apart) {
             (false, true) if self.differences.len() < DIFFERENCES_MAX => {
                 self.differences.push(Difference {
                     from: at,
                     to: None,
-                    candidate: said(ours, &self.service),
-                    in_force: said(theirs, &self.service),
+                    candidate: ours.clone(),
+                    in_force: theirs.clone(),
                 });
             }
             (false, true) => self.more += 1,
@@ -231,17 +285,6 @@ impl Compared {
     /// How many stretches differ.
     pub fn count(&self) -> u64 {
         self.more.saturating_add(self.differences.len() as u64)
-    }
-}
-
-fn said((state, serving): Served<'_>, name: &ServiceName) -> Side {
-    let latest = state.latest(name);
-    Side {
-        serve: serving.to_vec(),
-        reason: latest
-            .map(|latest| latest.reason.clone())
-            .unwrap_or_default(),
-        line: latest.map_or(0, |latest| latest.line),
     }
 }
 

@@ -44,8 +44,11 @@ fn lately(bench: &Bench, source: &str) -> (Compared, Vec<FaultAt>) {
     let service = &bench.config.services["www"];
     let (candidate, in_force) = (text(source), text(&bench.source));
     let contender = |text| Contender { service, text };
-    let both = (contender(&candidate), contender(&in_force));
-    gate::lately(&facts, 0, &bench.config, both, &bench.policies).unwrap()
+    let (candidate, in_force) = (contender(&candidate), contender(&in_force));
+    let run = |contender| gate::run(&facts, 0, &bench.config, contender, &bench.policies).unwrap();
+    let (ours, theirs) = (run(candidate), run(in_force));
+    let compared = Compared::of((candidate, &ours), (in_force, &theirs), facts.len());
+    (compared, ours.faults)
 }
 
 fn text(source: &str) -> PolicyText {
