@@ -21,6 +21,7 @@ pub mod event;
 mod guard;
 pub mod input;
 mod isolation;
+pub mod lens;
 mod narrow;
 pub mod operations;
 pub mod orders;

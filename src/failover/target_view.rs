@@ -6,11 +6,12 @@
 use super::{
     aggregate::{Group, Worst, over_monitors},
     input::Freshness,
+    lens::{Asked, Fact, Subject, Value},
     series::{Series, WindowResult},
     target_state::TargetState,
     view::ServiceView,
 };
-use crate::model::{FailureReason, MonitorName, Target, TargetName, Timestamp, VantageName};
+use crate::model::{FailureReason, MonitorName, Param, Target, TargetName, Timestamp, VantageName};
 use std::net::IpAddr;
 
 /// A target of a service as its policy sees it: all of it, or one vantage or monitor.
@@ -99,6 +100,60 @@ impl TargetView {
         )
     }
 
+    /// A fact of this target.
+    fn fact(&self, word: &'static str, argument: Option<i64>) -> Fact {
+        let service = self.service.world.config.services.get(self.service.name());
+        let monitors = service.map_or(&[][..], |service| &service.monitors);
+        Fact {
+            of: Subject::Target {
+                name: self.name().clone(),
+                vantage: self.vantage.clone(),
+                monitor: self.monitor.and_then(|index| monitors.get(index)).cloned(),
+            },
+            word,
+            argument: argument.map(Param::Int),
+        }
+    }
+
+    /// A fact as it is, or as it is supposed to be.
+    fn read(&self, word: &'static str, argument: Option<i64>, real: i64) -> i64 {
+        self.read_for(word, argument, real, None)
+    }
+
+    /// The same, read for a comparison.
+    fn read_for(
+        &self,
+        word: &'static str,
+        argument: Option<i64>,
+        real: i64,
+        asked: Option<Asked>,
+    ) -> i64 {
+        let Some(lens) = &self.service.lens else {
+            return real;
+        };
+        let value = lens.read(self.fact(word, argument), real.into(), asked);
+        value.int().unwrap_or(real)
+    }
+
+    /// The same of a figure over a window.
+    fn read_figure(
+        &self,
+        word: &'static str,
+        window_ms: i64,
+        real: Result<i64, NoFigure>,
+    ) -> Result<i64, NoFigure> {
+        let Some(lens) = &self.service.lens else {
+            return real;
+        };
+        let value = match real {
+            Ok(figure) => figure.into(),
+            Err(NoFigure::TooFewResults) => Value::Nothing,
+            Err(NoFigure::LongerThanKept { .. }) => return real,
+        };
+        let value = lens.read(self.fact(word, Some(window_ms)), value, None);
+        value.int().ok_or(NoFigure::TooFewResults)
+    }
+
     /// This target as one vantage sees it.
     #[must_use]
     pub fn at(&self, vantage: &str) -> Self {
@@ -159,27 +214,48 @@ impl TargetView {
 
     /// Whether it is withdrawn from answers.
     pub fn drained(&self) -> bool {
-        self.state().is_drained()
+        let drained = self.state().is_drained();
+        let Some(lens) = &self.service.lens else {
+            return drained;
+        };
+        let drained = lens.drained(self.name()).unwrap_or(drained);
+        lens.note(self.fact("drained", None), drained.into(), None);
+        drained
     }
 
     /// Length of the current streak of bad probes.
     pub fn failures(&self) -> i64 {
-        self.value(Worst::Most, |series| i64::from(series.failures))
+        self.bad_streak(None)
     }
 
     /// Length of the current streak of good probes.
     pub fn successes(&self) -> i64 {
-        self.value(Worst::Fewest, |series| i64::from(series.successes))
+        self.good_streak(None)
     }
 
     /// `failures >= n`.
     pub fn is_down(&self, n: i64) -> bool {
-        self.failures() >= n
+        self.bad_streak(Some(("is_down", n))) >= n
     }
 
     /// `successes >= n`.
     pub fn is_up(&self, n: i64) -> bool {
-        self.successes() >= n
+        self.good_streak(Some(("is_up", n))) >= n
+    }
+
+    /// The same for `service.up(n)`.
+    pub(super) fn is_among_up(&self, n: i64) -> bool {
+        self.good_streak(Some(("up", n))) >= n
+    }
+
+    fn bad_streak(&self, asked: Option<Asked>) -> i64 {
+        let streak = self.value(Worst::Most, |series| i64::from(series.failures));
+        self.read_for("failures", None, streak, asked)
+    }
+
+    fn good_streak(&self, asked: Option<Asked>) -> i64 {
+        let streak = self.value(Worst::Fewest, |series| i64::from(series.successes));
+        self.read_for("successes", None, streak, asked)
     }
 
     /// How many vantages have a fresh result of any monitor.
@@ -187,17 +263,20 @@ impl TargetView {
         let mut fresh: Vec<&VantageName> = self.fresh().map(|series| &series.vantage).collect();
         fresh.sort();
         fresh.dedup();
-        i64::try_from(fresh.len()).unwrap_or(i64::MAX)
+        let vantages = i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+        self.read("vantages", None, vantages)
     }
 
     /// How many vantages have seen `n` bad probes in a row under some monitor.
     pub fn vantages_failing(&self, n: i64) -> i64 {
-        self.count_vantages(Worst::Most, |series| i64::from(series.failures), n)
+        let failing = self.count_vantages(Worst::Most, |series| i64::from(series.failures), n);
+        self.read("vantages_failing", Some(n), failing)
     }
 
     /// How many vantages have seen `n` good probes in a row under every monitor.
     pub fn vantages_passing(&self, n: i64) -> i64 {
-        self.count_vantages(Worst::Fewest, |series| i64::from(series.successes), n)
+        let passing = self.count_vantages(Worst::Fewest, |series| i64::from(series.successes), n);
+        self.read("vantages_passing", Some(n), passing)
     }
 
     fn count_vantages(&self, worst: Worst, value: impl Fn(&Series) -> i64 + Copy, n: i64) -> i64 {
@@ -232,38 +311,46 @@ impl TargetView {
     /// nothing is fresh.
     pub fn clean_for_ms(&self) -> i64 {
         let now = self.now();
-        self.value(Worst::Fewest, |s| {
+        let clean_for_ms = self.value(Worst::Fewest, |s| {
             now.since_ms(s.last_bad_at.unwrap_or(s.began_at))
-        })
+        });
+        self.read("clean_for", None, clean_for_ms)
     }
 
     /// ms since the last good result; since the streaks began anew where there was none; 0 while
     /// nothing is fresh.
     pub fn dirty_for_ms(&self) -> i64 {
         let now = self.now();
-        self.value(Worst::Most, |s| {
+        let dirty_for_ms = self.value(Worst::Most, |s| {
             now.since_ms(s.last_good_at.unwrap_or(s.began_at))
-        })
+        });
+        self.read("dirty_for", None, dirty_for_ms)
     }
 
     /// ms since it was last left; ms since 1970 where it never was.
     pub fn left_for_ms(&self) -> i64 {
         let left_at = self.service.state().left_at.get(self.name());
-        self.now().since_ms(left_at.copied().unwrap_or_default())
+        let left_for_ms = self.now().since_ms(left_at.copied().unwrap_or_default());
+        self.read("left_for", None, left_for_ms)
     }
 
     /// ms since the last result; ms since 1970 where there was none.
     pub fn age_ms(&self) -> i64 {
         let last_at = self.all_series().filter_map(|series| series.last_at).max();
-        self.now().since_ms(last_at.unwrap_or_default())
+        let age_ms = self.now().since_ms(last_at.unwrap_or_default());
+        self.read("age", None, age_ms)
     }
 
     /// The reason of the last bad result, where there was any.
     pub fn error(&self) -> Option<FailureReason> {
         let failed = self.all_series().filter(|series| series.error.is_some());
-        failed
-            .max_by_key(|series| (series.last_bad_at, series.failures))?
-            .error
+        let last = failed.max_by_key(|series| (series.last_bad_at, series.failures));
+        let error = last.and_then(|series| series.error);
+        if let Some(lens) = &self.service.lens {
+            let word = error.map_or("", |error| error.word());
+            lens.note(self.fact("error", None), word.into(), None);
+        }
+        error
     }
 
     /// Failed probes in the window, per mille, rounded up.
@@ -271,6 +358,10 @@ impl TargetView {
     /// # Errors
     /// Too few results, or a window longer than results are kept.
     pub fn loss(&self, window_ms: i64) -> Result<i64, NoFigure> {
+        self.read_figure("loss", window_ms, self.loss_seen(window_ms))
+    }
+
+    fn loss_seen(&self, window_ms: i64) -> Result<i64, NoFigure> {
         let (mut bad, mut all) = (0_i64, 0_i64);
         self.in_window(window_ms, |result| {
             all += 1;
@@ -285,6 +376,16 @@ impl TargetView {
     /// # Errors
     /// Too few results (also: none of them good), or a window longer than results are kept.
     pub fn percentile_ms(&self, window_ms: i64, percent: usize) -> Result<i64, NoFigure> {
+        let seen = self.percentile_seen_ms(window_ms, percent);
+        let word = match percent {
+            50 => "p50",
+            95 => "p95",
+            _ => return seen, // No word of the API.
+        };
+        self.read_figure(word, window_ms, seen)
+    }
+
+    fn percentile_seen_ms(&self, window_ms: i64, percent: usize) -> Result<i64, NoFigure> {
         let mut rtts = Vec::new();
         self.in_window(window_ms, |result| rtts.extend(result.rtt_us))?;
         if rtts.is_empty() {
@@ -338,33 +439,37 @@ impl TargetView {
 
     /// Whether the copy of the data is recent enough.
     pub fn freshness(&self) -> Freshness {
-        self.state().freshness
+        let freshness = self.state().freshness;
+        let Some(lens) = &self.service.lens else {
+            return freshness;
+        };
+        let real = freshness.word().into();
+        let value = lens.read(self.fact("freshness", None), real, None);
+        let known = [Freshness::Fresh, Freshness::Stale, Freshness::Unknown];
+        let supposed = known.into_iter().find(|one| value == one.word().into());
+        supposed.unwrap_or(freshness)
     }
 
     /// How far the copy is behind, ms; −1 unknown.
     pub fn data_age_ms(&self) -> i64 {
-        self.state().data_age_ms
+        self.read("data_age", None, self.state().data_age_ms)
     }
 
     /// Differences from the primary.
     pub fn drift(&self) -> i64 {
-        self.state().drift
+        self.read("drift", None, self.state().drift)
     }
 
     /// Days until the first certificate expires; −1 unknown.
     pub fn cert_days(&self) -> i64 {
-        self.fresh()
-            .filter_map(|series| series.cert_days)
-            .min()
-            .map_or(-1, i64::from)
+        let days = self.fresh().filter_map(|series| series.cert_days).min();
+        self.read("cert_days", None, days.map_or(-1, i64::from))
     }
 
     /// The largest number that an `exec` monitor gave; −1 none.
     pub fn number(&self) -> i64 {
-        self.fresh()
-            .filter_map(|series| series.value)
-            .max()
-            .unwrap_or(-1)
+        let value = self.fresh().filter_map(|series| series.value).max();
+        self.read("value", None, value.unwrap_or(-1))
     }
 
     /// Whether any probe of it was ever good.

@@ -3,7 +3,10 @@
 //! Registered functions hold the ledger; [`super::running`] opens it before and reads it after a
 //! call. It holds no view, so nothing of the state outlives the call.
 
-use crate::policy::limits::{OPERATIONS, RESULTS_PER_OPERATION};
+use crate::{
+    failover::lens::Lens,
+    policy::limits::{OPERATIONS, RESULTS_PER_OPERATION},
+};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -18,9 +21,23 @@ struct Pages {
     /// The line of each proposal, in the order in which they were made.
     made: RefCell<Vec<u32>>,
     charged: Cell<u64>,
+    /// Whom to tell the line that reads a fact; only a tracing engine does.
+    lens: RefCell<Option<Rc<Lens>>>,
 }
 
 impl Ledger {
+    /// Facts are read through `lens` from now on, or through none.
+    pub(super) fn trace(&self, lens: Option<Rc<Lens>>) {
+        *self.0.lens.borrow_mut() = lens;
+    }
+
+    /// The script is at a line, about to read a fact.
+    pub(super) fn at_line(&self, line: u32) {
+        if let Some(lens) = &*self.0.lens.borrow() {
+            lens.at_line(line);
+        }
+    }
+
     /// A fresh page for the next evaluation.
     pub(super) fn open(&self) {
         self.0.made.borrow_mut().clear();

@@ -5,7 +5,7 @@
 
 use super::{api::Made, fault, ledger::Ledger, limits::OPERATIONS};
 use crate::failover::{PolicyFault, Proposal, ServiceView};
-use rhai::{AST, Caches, Dynamic, Engine, EvalContext, GlobalRuntimeState, Scope};
+use rhai::{AST, ASTNode, Caches, Dynamic, Engine, EvalContext, Expr, GlobalRuntimeState, Scope};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
@@ -44,6 +44,18 @@ impl Running {
             kept: Cell::default(),
             operations_max: Cell::new(0),
         }
+    }
+
+    /// Every whole number in the tree: parameters are in place of their names.
+    pub(super) fn numbers(&self) -> BTreeSet<i64> {
+        let mut numbers = BTreeSet::new();
+        self.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            if let Some(ASTNode::Expr(Expr::IntegerConstant(number, _))) = path.last() {
+                numbers.insert(*number);
+            }
+            true
+        });
+        numbers
     }
 
     /// Calls `decide`.
