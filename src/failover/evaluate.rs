@@ -106,7 +106,8 @@ pub(super) fn evaluate(
     if differs(state, index, &decision) {
         super::step::emit(state, What::Decision(decision), events);
     }
-    note(state, index, heard, ruling);
+    let said = evaluation(state, index, heard, ruling);
+    state.note(index, said);
 }
 
 /// Asks the policy; where it faults and what is served is down, its predecessor and the built-in.
@@ -447,8 +448,37 @@ fn differs(state: &State, index: usize, new: &Decision) -> bool {
         || !new.remember.is_empty()
 }
 
-/// Notes what operators are shown.
-fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
+/// What an evaluation of a service says of the state as it is, though nothing woke its policy: what
+/// the policy wants, and what the guard makes of it. Changes nothing; `None` for an unknown
+/// service, or one without targets.
+pub fn evaluated(state: &State, service: &str, policy: &dyn Policy) -> Option<Evaluation> {
+    let index = state.world.service_index(service)?;
+    if state.world.services[index].targets.is_empty() {
+        return None;
+    }
+    let heard = ask(state, policy, index);
+    let ruling = rule(state, index, &heard);
+    Some(evaluation(state, index, heard, ruling))
+}
+
+/// What a service would serve if an action were done as it stands, whatever the guard says.
+pub fn wanted(state: &State, service: &str, action: &Action) -> Vec<TargetName> {
+    let Some(known) = state.world.service(service) else {
+        return Vec::new();
+    };
+    match action {
+        Action::Serve(targets) => targets.clone(),
+        Action::Hold => known.serving.clone(),
+        Action::ServeAll => {
+            let all = known.targets.iter().map(|slot| &slot.target);
+            let servable = |target: &&TargetName| !guard::is_drained(&state.world, known, target);
+            all.filter(servable).cloned().collect()
+        }
+    }
+}
+
+/// What operators are shown of a ruling.
+fn evaluation(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
     let overruled = (ruling.reason != heard.proposal.reason).then_some(heard.proposal.reason);
     let wanted = match heard.proposal.action {
         Action::Serve(targets) => Some(targets),
@@ -458,7 +488,7 @@ fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
         }
         Action::Hold => None,
     };
-    let evaluation = Evaluation {
+    Evaluation {
         at: state.world.at,
         wanted,
         reason: ruling.reason,
@@ -467,8 +497,7 @@ fn note(state: &mut State, index: usize, heard: Heard, ruling: Ruling) {
         by: ruling.by,
         guard: ruling.rail,
         fault: heard.fault.map(|fault| fault.message),
-    };
-    state.note(index, evaluation);
+    }
 }
 
 /// Names in a sentence: `a`, `a and b`.

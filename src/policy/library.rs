@@ -5,7 +5,7 @@
 
 use super::{BUILTIN_SOURCE, engine, ledger::Ledger, load, running::Running};
 use crate::{
-    failover::{Policy, PolicyFault, Proposal, ServiceView},
+    failover::{Policy, PolicyFault, Proposal, ServiceView, State},
     model::{
         Diagnostic, Params, PolicyText, PolicyVersion, Service, ServiceName, service,
         service::OnFault,
@@ -85,6 +85,26 @@ impl Library {
             .candidate(&nobody(), &text)
             .unwrap_or_else(|found| unreachable!("the built-in policy loads: {found:?}"));
         library.adopt(&candidate);
+        library
+    }
+
+    /// The policies of these services, compiled anew for this thread. Versions that decided before are
+    /// not among them: where a policy faults, the built-in one stands in.
+    pub fn of(state: &State, services: &[ServiceName]) -> Self {
+        let (world, library) = (state.world(), Self::new());
+        let mut adopted = BTreeSet::new();
+        for name in services {
+            let version = world.service(name).map(|known| &known.policy);
+            let Some(configured) = world.config.services.get(name) else {
+                continue;
+            };
+            if adopted.insert(version)
+                && let Some(text) = world.policies.get(&configured.policy)
+                && let Ok(candidate) = library.candidate(configured, text)
+            {
+                library.adopt(&candidate);
+            }
+        }
         library
     }
 

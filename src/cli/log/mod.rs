@@ -163,7 +163,7 @@ fn is_known(folder: &Path, only: &ServiceName, before: Option<&State>) -> Outcom
     )))
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let ms = since.map_or(0, |since| since.as_millis());
     Timestamp(i64::try_from(ms).unwrap_or(i64::MAX))

@@ -26,7 +26,7 @@ impl When {
     }
 
     /// The instant, where it is `now`.
-    pub(super) fn at(self, now: Timestamp) -> Timestamp {
+    pub(in crate::cli) fn at(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ago(ms) => now.minus_ms(ms),
             Self::At(at) => at,

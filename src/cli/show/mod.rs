@@ -4,6 +4,7 @@
 //! ages are as of the overview. Text that comes from elsewhere (reasons, names, files) is cleaned
 //! of control characters, so that it cannot drive the terminal.
 
+mod explanation;
 pub(super) mod layout;
 mod one_service;
 mod order;
@@ -11,6 +12,7 @@ mod orders;
 mod reload;
 mod table;
 
+pub use explanation::explanation;
 pub use one_service::service;
 pub use order::{ordered, plan};
 pub use reload::reload;

@@ -1,0 +1,558 @@
+//! Explaining: why a service answered what it answered at an instant, and what would have changed
+//! it.
+//!
+//! What was recorded is folded by `apply` up to the instant ([`Past`]); then the version in force
+//! is asked again about the state as it found it when it was last asked, through a lens that notes
+//! every fact. Nothing of it changes the state. [`Explanation`] is also the JSON of
+//! `sidestep explain --json`.
+
+pub mod flips;
+mod from_journal;
+pub mod past;
+
+pub use flips::{Flip, Supposed};
+pub use from_journal::from_journal;
+pub use past::{Found, Past, Switched};
+
+use crate::{
+    failover::{
+        By, Rail, State,
+        evaluate::{Evaluation, evaluated},
+        event::Decision,
+        lens::{Read, Suppositions},
+        service_state::ServiceState,
+    },
+    model::{
+        MonitorName, Param, PolicyName, PolicyText, PolicyVersion, Service, ServiceName,
+        TargetName, Timestamp, VantageName, diagnostic::did_you_mean, duration::format_ms,
+    },
+    policy::{Library, Traced, Tracer},
+};
+use flips::{Search, target_of};
+use serde::Serialize;
+use std::{cell::Cell, net::IpAddr};
+
+/// Lines of the policy that are shown before and after the one that decided.
+const AROUND: usize = 2;
+
+/// Why a service answers what it answers. All times are by the wall clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Whose answer.
+    pub service: ServiceName,
+    /// The instant that is explained: that of the last event up to the one asked for.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// Number of that event.
+    pub seq: u64,
+    /// When the policy was last asked; `null` where that was before what could be read.
+    #[serde(rename = "asked_at_ms")]
+    pub asked_at: Option<Timestamp>,
+    /// Whether decisions were recorded; else the policy was run over the observations.
+    pub recorded: bool,
+    /// What is served since when, and why nothing else, or what changed: one sentence.
+    pub summary: String,
+    /// What keeps this from being the whole truth; a sentence each.
+    pub notes: Vec<String>,
+    /// What is answered.
+    pub serving: Vec<TargetName>,
+    /// Since when.
+    #[serde(rename = "since_ms")]
+    pub since: Timestamp,
+    /// The change of the served set that led to it; `null` where there was none, or it is not kept.
+    pub switch: Option<Switched>,
+    /// The decision in force.
+    pub decision: Option<InForce>,
+    /// What the policy says when it is asked again, and what the guard makes of it; `null` where it
+    /// cannot be asked.
+    pub evaluation: Option<Again>,
+    /// The policy in force.
+    pub policy: PolicyInForce,
+    /// What the policy read, each fact with each comparison once, in order.
+    pub facts: Vec<FactRead>,
+    /// What would have changed what it proposed, the nearest first; see [`flips`].
+    pub flips: Vec<Flip>,
+    /// How often the policy was asked to find them.
+    pub evaluations: usize,
+    /// What stands beside the policy.
+    pub guard: Guard,
+    /// The last results of the targets of which facts were read.
+    pub observations: Vec<SeriesSeen>,
+}
+
+/// The decision in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InForce {
+    /// Number of its event; 0 where it is not known.
+    pub seq: u64,
+    /// When it was made.
+    #[serde(rename = "at_ms")]
+    pub at: Option<Timestamp>,
+    /// The probe that woke the policy, in words, where it is among the last.
+    pub woken_by: Option<String>,
+    /// What it says.
+    #[serde(flatten)]
+    pub decision: Decision,
+}
+
+/// What the policy says when it is asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Again {
+    /// What it wants served; `null` where it holds or faults.
+    pub wanted: Option<Vec<TargetName>>,
+    /// Its reason.
+    pub reason: String,
+    /// Its line, from 1; 0 unknown.
+    pub line: u32,
+    /// What the guard or an operator says instead, where they overrule it.
+    pub ruled: Option<String>,
+    /// Whose word it is in the end.
+    pub by: By,
+    /// Which rail held.
+    pub guard: Option<Rail>,
+    /// The fault, where it faulted.
+    pub fault: Option<String>,
+}
+
+/// A policy and the lines around the one that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyInForce {
+    /// Its file.
+    pub name: PolicyName,
+    /// Its version.
+    pub version: PolicyVersion,
+    /// The line that decided, and those around it; empty where the text is not known.
+    pub lines: Vec<(u32, String)>,
+}
+
+/// A fact that the policy read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FactRead {
+    /// Of what: `service`, `backup`, `backup@ns2`, `backup/https`.
+    pub of: String,
+    /// The word of the API: `failures`.
+    pub word: &'static str,
+    /// What it was asked with: a window in ms, a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<Param>,
+    /// What it was; `null` for `()`.
+    pub value: Option<Param>,
+    /// The comparison that the script asked for: `["is_down", 3]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(&'static str, i64)>,
+    /// The line that read it, from 1; 0 unknown.
+    pub line: u32,
+}
+
+/// What stands beside the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Guard {
+    /// The rail that held.
+    pub rail: Option<Rail>,
+    /// An override or a freeze in force: a sentence with who, why and until when.
+    pub ordered: Option<String>,
+    /// Whether this vantage trusts no failure of its own; `null` without witnesses.
+    pub isolated: Option<bool>,
+    /// The witnesses that were asked; a sentence each.
+    pub witnesses: Vec<String>,
+    /// Switches that the budget counted, allows, and in how many ms; `null` without a budget.
+    pub budget: Option<(usize, u32, i64)>,
+}
+
+/// The last results of a series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeriesSeen {
+    /// Whose.
+    pub target: TargetName,
+    /// Under which monitor.
+    pub monitor: MonitorName,
+    /// Which address; `null` where the target has one.
+    pub address: Option<IpAddr>,
+    /// From where.
+    pub vantage: VantageName,
+    /// Whether its last result is recent enough to count.
+    pub fresh: bool,
+    /// At most eight, the oldest first.
+    pub results: Vec<Found>,
+}
+
+/// What is done with a past of which no decisions were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// Decisions were recorded.
+    Recorded,
+    /// The policy was run over the observations.
+    Stepped,
+}
+
+/// Explains what a service answers at the end of `past`.
+///
+/// # Errors
+/// A sentence with a suggestion where there is no such service.
+pub fn explain(past: &Past, decided: Decided) -> Result<Explanation, String> {
+    let name = past.service();
+    let alone = past.asked_on().narrowed(name);
+    let (Some(state), Some(known)) = (alone, past.state().world().service(name)) else {
+        return Err(no_service(past.state(), name));
+    };
+    let world = past.state().world();
+    let mut notes = notes(past);
+    let configured = world.config.services.get(name);
+    let policy = configured.and_then(|configured| {
+        let text = world.policies.get(&configured.policy);
+        text_in_force(configured, text, known)
+            .map_err(|why| notes.push(why))
+            .ok()
+    });
+    let asked = policy.and_then(|(configured, text)| {
+        Asked::about(&state, configured, text)
+            .map_err(|why| notes.push(why))
+            .ok()
+    });
+    let mut explanation = Explanation {
+        service: name.clone(),
+        at: world.wall(),
+        seq: world.seq,
+        asked_at: past.asked_at(),
+        recorded: decided == Decided::Recorded,
+        summary: String::new(),
+        notes,
+        serving: known.serving.clone(),
+        since: past.wall(known.switched_at.unwrap_or(known.began_at)),
+        switch: past.switch.clone(),
+        decision: in_force(past, known),
+        evaluation: asked.as_ref().map(Asked::again),
+        policy: PolicyInForce {
+            name: configured.map_or_else(|| "".into(), |configured| configured.policy.clone()),
+            version: known.policy.clone(),
+            lines: Vec::new(),
+        },
+        facts: Vec::new(),
+        flips: Vec::new(),
+        evaluations: 0,
+        guard: guard(past, known),
+        observations: observations(past, &state, asked.as_ref()),
+    };
+    if let Some(asked) = &asked {
+        explanation.guard.rail = asked.said.guard;
+        explanation.facts = asked.traced.reads.iter().map(FactRead::of).collect();
+        let search = Search {
+            tracer: &asked.tracer,
+            state: &state,
+            service: name,
+            base: &asked.traced,
+            evaluations: Cell::new(0),
+        };
+        let flips = search.flips();
+        explanation.flips = flips.found;
+        explanation.evaluations = flips.evaluations;
+        explanation.policy.lines = around(&asked.source, asked.said.line);
+    }
+    explanation.summary = summary(past, &explanation, &state);
+    Ok(explanation)
+}
+
+/// A policy that was asked again.
+struct Asked {
+    tracer: Tracer,
+    source: std::sync::Arc<str>,
+    traced: Traced,
+    said: Evaluation,
+}
+
+impl Asked {
+    fn about(state: &State, configured: &Service, text: &PolicyText) -> Result<Self, String> {
+        let tracer = Tracer::new(configured, text).map_err(|found| {
+            let first = found.first().map(|found| found.headline());
+            format!(
+                "the policy cannot be asked again, it does not load: {}",
+                first.unwrap_or_default()
+            )
+        })?;
+        let name = &configured.name;
+        let library = Library::of(state, std::slice::from_ref(name));
+        let gone = || format!("{name} has no targets");
+        let view = state.view(name).ok_or_else(gone)?;
+        let said = evaluated(state, name, &library).ok_or_else(gone)?;
+        Ok(Self {
+            traced: tracer.ask(view, Suppositions::new()),
+            source: std::sync::Arc::clone(&text.source),
+            tracer,
+            said,
+        })
+    }
+
+    fn again(&self) -> Again {
+        let said = &self.said;
+        let ruled = said.overruled.is_some().then(|| said.reason.clone());
+        Again {
+            wanted: said.wanted.clone(),
+            reason: said
+                .overruled
+                .clone()
+                .unwrap_or_else(|| said.reason.clone()),
+            line: said.line,
+            ruled,
+            by: said.by,
+            guard: said.guard,
+            fault: said.fault.clone(),
+        }
+    }
+}
+
+impl FactRead {
+    fn of(read: &Read) -> Self {
+        let value = match &read.value {
+            crate::failover::lens::Value::Nothing => None,
+            crate::failover::lens::Value::Is(value) => Some(value.clone()),
+        };
+        Self {
+            of: read.fact.of.to_string(),
+            word: read.fact.word,
+            argument: read.fact.argument.clone(),
+            value,
+            asked: read.asked,
+            line: read.line,
+        }
+    }
+}
+
+/// The sentence for a service that is not there.
+fn no_service(state: &State, name: &ServiceName) -> String {
+    let names: Vec<&str> = state
+        .world()
+        .config
+        .services
+        .keys()
+        .map(|name| name.as_str())
+        .collect();
+    let hint = match (did_you_mean(name, names.iter().copied()), names.as_slice()) {
+        (Some(meant), _) => format!("did you mean '{meant}'?"),
+        (None, []) => "none was configured then".to_owned(),
+        (None, names) => format!("there are {}", names.join(", ")),
+    };
+    format!("there is no service '{name}': {hint}")
+}
+
+/// The text of the version in force; a sentence where it is not known.
+fn text_in_force<'a>(
+    configured: &'a Service,
+    text: Option<&'a PolicyText>,
+    known: &ServiceState,
+) -> Result<(&'a Service, &'a PolicyText), String> {
+    let version = known.policy.short();
+    let of_version =
+        |text: &&PolicyText| PolicyVersion::of(&text.source, &configured.params) == known.policy;
+    let found = text.filter(of_version).ok_or_else(|| {
+        let policy = &configured.policy;
+        format!("the text of {policy}, version {version}, is not known: its facts cannot be told")
+    })?;
+    Ok((configured, found))
+}
+
+/// What was missing on the way.
+fn notes(past: &Past) -> Vec<String> {
+    let gaps = past.gaps.iter().map(|gap| {
+        let (from, to, why) = (gap.from_seq, gap.to_seq, &gap.why);
+        format!("events {from} to {to} are missing in what was read: {why}")
+    });
+    gaps.collect()
+}
+
+fn in_force(past: &Past, known: &ServiceState) -> Option<InForce> {
+    let decision = known.decision.clone()?;
+    Some(InForce {
+        seq: known.decision_seq,
+        at: known.decided_at.map(|at| past.wall(at)),
+        woken_by: past.probe(decision.cause),
+        decision,
+    })
+}
+
+fn guard(past: &Past, known: &ServiceState) -> Guard {
+    let world = past.state().world();
+    let configured = world.config.services.get(&known.name);
+    let until = |until: Option<Timestamp>| match until {
+        Some(until) => format!("until {until}"),
+        None => "until it is taken back".to_owned(),
+    };
+    let freeze = world.freeze.as_ref().map(|freeze| {
+        let (by, reason) = (&freeze.by, &freeze.reason);
+        format!("frozen by {by} {}: {reason}", until(freeze.until))
+    });
+    let ordered = freeze.or_else(|| {
+        let override_ = known.override_.as_ref()?;
+        let what = match &override_.target {
+            Some(target) => format!("serve {target}"),
+            None => "hold".to_owned(),
+        };
+        let stand = &override_.stand;
+        let until = until(stand.until);
+        Some(format!(
+            "override by {} {until}: {what}, {}",
+            stand.by, stand.reason
+        ))
+    });
+    let budget = configured.and_then(|configured| configured.max_switches);
+    let budget = budget.map(|budget| {
+        let oldest = world.at.minus_ms(budget.window_ms);
+        let switches = known.switches.iter();
+        let used = switches.filter(|switch| !switch.operator && switch.at > oldest);
+        (used.count(), budget.count, budget.window_ms)
+    });
+    let witnesses = world.witnesses.iter().map(|(address, seen)| {
+        let ago = |at: Timestamp| format_ms(world.at.since_ms(at));
+        match (seen.ok, seen.answered_at) {
+            (true, at) => {
+                let at = at.map(ago).unwrap_or_default();
+                format!("{address} answered {at} before")
+            }
+            (false, Some(at)) => format!("{address} does not answer since {}", ago(at)),
+            (false, None) => format!("{address} never answered"),
+        }
+    });
+    Guard {
+        rail: None,
+        ordered,
+        isolated: world.config.witness.as_ref().map(|_| world.is_isolated()),
+        witnesses: witnesses.collect(),
+        budget,
+    }
+}
+
+/// The last results of the targets of which facts were read; of all where no facts are known.
+fn observations(past: &Past, state: &State, asked: Option<&Asked>) -> Vec<SeriesSeen> {
+    let concerned = |target: &TargetName| {
+        asked.is_none_or(|asked| {
+            let mut reads = asked.traced.reads.iter();
+            reads.any(|read| target_of(&read.fact) == Some(target))
+        })
+    };
+    let world = state.world();
+    let groups = world.groups.iter().filter(|group| concerned(&group.target));
+    let mut seen = Vec::new();
+    for group in groups {
+        let fresh_for_ms = group.fresh_for_ms();
+        for series in &group.series {
+            let found = past.results().find(|(key, _)| {
+                key.target == group.target
+                    && key.monitor == group.monitor
+                    && key.vantage == series.vantage
+                    && key.address.is_none_or(|address| address == series.address)
+            });
+            let results = match found {
+                Some((_, results)) => results.iter().cloned().collect(),
+                // None of them was read: what the window has of them has no numbers.
+                None => {
+                    let window = series.results.iter().rev().take(8).rev();
+                    let result = |result: &crate::failover::series::WindowResult| Found {
+                        seq: None,
+                        at: past.wall(result.at),
+                        ok: result.rtt_us.is_some(),
+                        rtt_us: result.rtt_us,
+                        error: None,
+                        counts_not: false,
+                    };
+                    window.map(result).collect()
+                }
+            };
+            seen.push(SeriesSeen {
+                target: group.target.clone(),
+                monitor: group.monitor.clone(),
+                address: (group.addresses.len() > 1).then_some(series.address),
+                vantage: series.vantage.clone(),
+                fresh: series.is_fresh(world.at, fresh_for_ms),
+                results,
+            });
+        }
+    }
+    seen
+}
+
+/// The line that decided and those around it.
+fn around(source: &str, line: u32) -> Vec<(u32, String)> {
+    let Some(index) = usize::try_from(line)
+        .ok()
+        .and_then(|line| line.checked_sub(1))
+    else {
+        return Vec::new();
+    };
+    let first = index.saturating_sub(AROUND);
+    let lines = (1..).zip(source.lines()).skip(first);
+    let lines = lines.take(index + AROUND + 1 - first);
+    lines
+        .map(|(number, text)| (number, text.to_owned()))
+        .collect()
+}
+
+/// What is served since when, and why nothing else, or what changed: one sentence.
+fn summary(past: &Past, explanation: &Explanation, state: &State) -> String {
+    let world = state.world();
+    let served = names(&explanation.serving);
+    let for_ms = explanation.at.since_ms(explanation.since).max(0);
+    let now = past.state().world().at;
+    let fresh = |group: &crate::failover::aggregate::Group| group.fresh(now, None).next().is_some();
+    let answered = format!("{served} is answered for {}", format_ms(for_ms));
+    let just = explanation
+        .switch
+        .as_ref()
+        .filter(|switch| past.before_last_decision() && switch.at == explanation.at);
+    if let Some(switch) = just {
+        let from = match switch.from.as_slice() {
+            [] => String::new(),
+            from => format!(" from {}", names(from)),
+        };
+        let place = line(switch.decision.line);
+        return format!(
+            "{served} took over{from} just then{place}: {}",
+            switch.decision.reason
+        );
+    }
+    let Some(again) = &explanation.evaluation else {
+        return answered;
+    };
+    if let Some(fault) = &again.fault {
+        return format!("{answered}, and nothing changes: the policy faults: {fault}");
+    }
+    if !world.groups.iter().any(fresh) {
+        return format!("{answered}, and nothing changes: no result of any target is fresh");
+    }
+    let wants = again
+        .wanted
+        .as_ref()
+        .filter(|wanted| **wanted != explanation.serving);
+    match (wants, &again.ruled) {
+        (Some(wanted), Some(ruled)) => format!(
+            "{answered}, and nothing changes: the policy wants {}{}, and {ruled}",
+            names(wanted),
+            line(again.line)
+        ),
+        (Some(wanted), None) => format!("{answered}, and the policy wants {}", names(wanted)),
+        (None, Some(ruled)) => format!("{answered}, and nothing changes: {ruled}"),
+        (None, None) => {
+            let verb = if again.wanted.is_none() {
+                "holds"
+            } else {
+                "wants the same"
+            };
+            format!(
+                "{answered}, and nothing changes: the policy {verb}{}: {}",
+                line(again.line),
+                again.reason
+            )
+        }
+    }
+}
+
+fn line(line: u32) -> String {
+    match line {
+        0 => String::new(),
+        line => format!(" at line {line}"),
+    }
+}
+
+/// `a`, `a and b`.
+fn names(targets: &[TargetName]) -> String {
+    let names: Vec<&str> = targets.iter().map(|name| name.as_str()).collect();
+    names.join(" and ")
+}
