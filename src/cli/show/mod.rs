@@ -11,12 +11,14 @@ mod order;
 mod orders;
 mod reload;
 mod table;
+mod what_if;
 
 pub use explanation::explanation;
 pub use one_service::service;
 pub use order::{ordered, plan};
 pub use reload::reload;
 pub use table::status;
+pub use what_if::{Run, what_if, what_if_table};
 
 use crate::failover::{
     By, Rail,

@@ -7,16 +7,19 @@
 //! | [`trials`] | does a policy fault in any world of a fixed matrix? |
 //! | [`worst_case`] | how long does a failover take, at worst? |
 //! | [`outlook`] | what would change the present answer next? |
+//! | [`what_if`] | what would follow if these targets failed from now on? |
 //!
 //! Nothing here decides: a rehearsal only makes up inputs. It has no clock; its time begins at
 //! [`BEGIN`] or where a state stands.
 
 pub mod chart;
 pub mod lane;
+mod onward;
 pub mod outlook;
 pub mod runner;
 pub mod story;
 pub mod trials;
+pub mod what_if;
 mod worlds;
 pub mod worst_case;
 
@@ -25,4 +28,5 @@ pub use outlook::{Outlook, outlook};
 pub use runner::{BEGIN, Change, Rehearsal};
 pub use story::{StoryFailure, StoryOutcome, run_story};
 pub use trials::{TrialReport, trials};
+pub use what_if::{Course, Happened, Injected, settled, singles_and_doubles, what_if};
 pub use worst_case::{FailoverTime, WorstCase, worst_case};

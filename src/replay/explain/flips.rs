@@ -4,8 +4,8 @@
 //! that it was asked with and one less, every number of the policy's text with its parameters in
 //! place and one more and less, 0, the other words and the other bool, a figure where there was
 //! none. Between a value that turns the proposal and the nearest one known not to, the boundary is
-//! found by halving. Where no single fact turns it, two are supposed together, the second among
-//! those that are read once the first is supposed.
+//! found by halving. For a served set that no single fact leads to, two are supposed together, the
+//! second among those that are read once the first is supposed.
 //!
 //! Flips are ordered by distance: the difference between the values, per mille of the larger of
 //! the two; 1,000 where there is no difference to speak of (words, bools, `()`); the sum for two
@@ -89,9 +89,10 @@ impl Search<'_> {
         for known in &facts {
             found.extend(self.of_one(known, &self.base.reads, &Suppositions::new()));
         }
-        if found.is_empty() {
-            found = self.of_two(&facts);
-        }
+        // What no single fact leads to may take two.
+        let reached: Vec<Vec<TargetName>> = found.iter().map(|flip| flip.serve.clone()).collect();
+        let by_two = self.of_two(&facts).into_iter();
+        found.extend(by_two.filter(|flip| !reached.contains(&flip.serve)));
         found.sort_by_key(|flip| flip.distance);
         found.truncate(FLIPS_MAX);
         Flips {

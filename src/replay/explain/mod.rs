@@ -317,6 +317,25 @@ impl FactRead {
     }
 }
 
+impl Past {
+    /// What is known of the service.
+    ///
+    /// # Errors
+    /// A sentence with a suggestion where there is no such service.
+    pub fn known(&self) -> Result<&ServiceState, String> {
+        let known = self.state().world().service(self.service());
+        known.ok_or_else(|| no_service(self.state(), self.service()))
+    }
+}
+
+/// A sentence where the text of the policy in force is not known: it cannot be asked.
+pub fn unknown_policy(state: &State, service: &ServiceName) -> Option<String> {
+    let world = state.world();
+    let configured = world.config.services.get(service)?;
+    let text = world.policies.get(&configured.policy);
+    text_in_force(configured, text, world.service(service)?).err()
+}
+
 /// The sentence for a service that is not there.
 fn no_service(state: &State, name: &ServiceName) -> String {
     let names: Vec<&str> = state
@@ -345,7 +364,7 @@ fn text_in_force<'a>(
         |text: &&PolicyText| PolicyVersion::of(&text.source, &configured.params) == known.policy;
     let found = text.filter(of_version).ok_or_else(|| {
         let policy = &configured.policy;
-        format!("the text of {policy}, version {version}, is not known: its facts cannot be told")
+        format!("the text of {policy}, version {version}, is not known: it cannot be asked again")
     })?;
     Ok((configured, found))
 }
@@ -369,30 +388,34 @@ fn in_force(past: &Past, known: &ServiceState) -> Option<InForce> {
     })
 }
 
-fn guard(past: &Past, known: &ServiceState) -> Guard {
-    let world = past.state().world();
-    let configured = world.config.services.get(&known.name);
+/// The freeze or the override under which a service stands: a sentence with who, why and until
+/// when.
+pub fn ordered(state: &State, service: &ServiceName) -> Option<String> {
+    let world = state.world();
     let until = |until: Option<Timestamp>| match until {
         Some(until) => format!("until {until}"),
         None => "until it is taken back".to_owned(),
     };
-    let freeze = world.freeze.as_ref().map(|freeze| {
+    if let Some(freeze) = &world.freeze {
         let (by, reason) = (&freeze.by, &freeze.reason);
-        format!("frozen by {by} {}: {reason}", until(freeze.until))
-    });
-    let ordered = freeze.or_else(|| {
-        let override_ = known.override_.as_ref()?;
-        let what = match &override_.target {
-            Some(target) => format!("serve {target}"),
-            None => "hold".to_owned(),
-        };
-        let stand = &override_.stand;
-        let until = until(stand.until);
-        Some(format!(
-            "override by {} {until}: {what}, {}",
-            stand.by, stand.reason
-        ))
-    });
+        return Some(format!("frozen by {by} {}: {reason}", until(freeze.until)));
+    }
+    let override_ = world.service(service)?.override_.as_ref()?;
+    let what = match &override_.target {
+        Some(target) => format!("serve {target}"),
+        None => "hold".to_owned(),
+    };
+    let stand = &override_.stand;
+    let (by, until) = (&stand.by, until(stand.until));
+    Some(format!(
+        "override by {by} {until}: {what}, {}",
+        stand.reason
+    ))
+}
+
+fn guard(past: &Past, known: &ServiceState) -> Guard {
+    let world = past.state().world();
+    let configured = world.config.services.get(&known.name);
     let budget = configured.and_then(|configured| configured.max_switches);
     let budget = budget.map(|budget| {
         let oldest = world.at.minus_ms(budget.window_ms);
@@ -413,7 +436,7 @@ fn guard(past: &Past, known: &ServiceState) -> Guard {
     });
     Guard {
         rail: None,
-        ordered,
+        ordered: ordered(past.state(), &known.name),
         isolated: world.config.witness.as_ref().map(|_| world.is_isolated()),
         witnesses: witnesses.collect(),
         budget,
@@ -492,7 +515,10 @@ fn summary(past: &Past, explanation: &Explanation, state: &State) -> String {
     let for_ms = explanation.at.since_ms(explanation.since).max(0);
     let now = past.state().world().at;
     let fresh = |group: &crate::failover::aggregate::Group| group.fresh(now, None).next().is_some();
-    let answered = format!("{served} is answered for {}", format_ms(for_ms));
+    let answered = format!(
+        "{served} has been answered for {}",
+        format_ms(for_ms / 1_000 * 1_000)
+    );
     let just = explanation
         .switch
         .as_ref()
