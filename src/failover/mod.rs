@@ -32,6 +32,7 @@ pub mod rehearsal;
 pub mod serial;
 pub mod series;
 pub mod service_state;
+mod soundness;
 pub mod state;
 mod step;
 pub mod target_state;

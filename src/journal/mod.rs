@@ -16,11 +16,13 @@ mod salvage;
 mod schema;
 mod snapshot;
 mod store;
+mod stretch;
 mod tend;
 mod writer;
 
 pub use lock::OpenError;
-pub use read::{ReadError, read, state_before, state_covering};
+pub use read::{Events, ReadError, read, state_before, state_covering};
+pub use stretch::{Begin, Passage, Stretch, stretch, versions};
 
 use crate::{
     failover::{Event, State, overview::JournalPart},

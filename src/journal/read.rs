@@ -24,7 +24,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-fn open(folder: &Path) -> Result<Connection, ReadError> {
+pub(super) fn open(folder: &Path) -> Result<Connection, ReadError> {
     let path = folder.join(schema::FILE);
     let shown = path.display();
     if !path.is_file() {
@@ -44,7 +44,7 @@ fn open(folder: &Path) -> Result<Connection, ReadError> {
     }
 }
 
-fn unread(trouble: &Trouble) -> ReadError {
+pub(super) fn unread(trouble: &Trouble) -> ReadError {
     ReadError(match trouble {
         Trouble::Refused(what) => format!("the journal cannot be read: {what}"),
         other => other.to_string(),
@@ -57,7 +57,7 @@ pub fn read(
     folder: &Path,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
-) -> Result<impl Iterator<Item = Result<Event, ReadError>> + use<>, ReadError> {
+) -> Result<Events, ReadError> {
     let connection = open(folder)?;
     let cursor = match from {
         Some(from) => Cursor::from(&connection, from),
@@ -71,11 +71,18 @@ pub fn read(
     })
 }
 
-struct Events {
+/// Events of a journal, one after the other.
+pub struct Events {
     connection: Connection,
     cursor: Cursor,
     until: Option<Timestamp>,
     ended: bool,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
 }
 
 impl Iterator for Events {

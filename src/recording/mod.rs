@@ -5,6 +5,21 @@
 //! millions, come as [`Seen`] with the number of their series; the series stand in
 //! [`Recording::series`]. Knows formats and the events of the fold; folds nothing.
 
+mod csv_file;
+mod foreign;
+mod header;
+mod input;
+mod kuma;
+mod lines;
+mod open;
+mod prometheus;
+mod series;
+mod writer;
+
+pub use open::{Labels, Reading, open};
+pub use series::Series;
+pub use writer::{RecordingFile, Writer};
+
 use crate::{
     failover::{Event, State},
     model::{
@@ -12,7 +27,12 @@ use crate::{
         VantageName,
     },
 };
-use std::{net::IpAddr, sync::Arc};
+use foreign::Points;
+use lines::Lines;
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+
+/// The version of the format that is written, and the newest that is read.
+pub const VERSION: u32 = 1;
 
 /// What a recording begins with: enough to fold it without any other file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +84,22 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// An observation of a series by its number.
+    pub fn of(at: Timestamp, seq: u64, series: usize, seen: Observation) -> Self {
+        Self {
+            at,
+            seq,
+            series,
+            ok: seen.ok,
+            rtt_us: seen.rtt_us,
+            error: seen.error,
+            late: seen.late,
+            local: seen.local.map(Arc::from),
+            cert_days: seen.cert_days,
+            value: seen.value,
+        }
+    }
+
     /// The observation that the fold takes.
     pub fn observation(&self, key: &SeriesKey) -> Observation {
         Observation {
@@ -98,4 +134,159 @@ pub enum Item {
         /// Its line, from 1.
         line: u64,
     },
+}
+
+/// What is wrong with a recording. Displays as `FILE:LINE: what is wrong, what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingError {
+    /// The file as the operator named it.
+    pub file: String,
+    /// From 1; 0 where it concerns the whole file.
+    pub line: u64,
+    /// One sentence, lower case, no full stop.
+    pub message: String,
+}
+
+impl fmt::Display for RecordingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for RecordingError {}
+
+/// What was noticed while a recording was read, and is no reason to stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Lines, rows or points read, the header included.
+    pub lines: u64,
+    /// The last line, where it was dropped because it is cut: its number and why.
+    pub torn: Option<String>,
+    /// Times that ran backwards and count as that of the line before.
+    pub clamped: u64,
+    /// By how much at the most, ms.
+    pub clamped_most_ms: i64,
+    /// Kinds of lines that this version does not know, and how many there were of each.
+    pub unknown_kinds: BTreeMap<String, u64>,
+    /// Why something of a foreign format was left out, and how often.
+    pub left_out: BTreeMap<String, u64>,
+}
+
+/// A recording that is being read: its items in order. Ends after the first error.
+pub struct Recording {
+    file: String,
+    header: Header,
+    series: Series,
+    notes: Notes,
+    body: Body,
+    last_at: Option<Timestamp>,
+    last_seq: u64,
+    ended: bool,
+}
+
+/// Where items come from.
+enum Body {
+    /// Lines of format 1.
+    Lines(Lines),
+    /// Points of another format.
+    Points(Points),
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Recording");
+        shown.field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Recording {
+    fn new(file: &str, header: Header, series: Series, notes: Notes, body: Body) -> Self {
+        Self {
+            file: file.to_owned(),
+            header,
+            series,
+            notes,
+            body,
+            last_at: None,
+            last_seq: 0,
+            ended: false,
+        }
+    }
+
+    /// What it begins with.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The series met so far. More come while it is read; the index of one stays.
+    pub fn series(&self) -> &[SeriesKey] {
+        self.series.keys()
+    }
+
+    /// What was noticed so far; complete at the end.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Time never runs backwards: one that does counts as the last, and is counted.
+    fn clamp(&mut self, at: Timestamp) -> Timestamp {
+        match self.last_at {
+            Some(last) if at < last => {
+                self.notes.clamped += 1;
+                let by_ms = last.since_ms(at);
+                self.notes.clamped_most_ms = self.notes.clamped_most_ms.max(by_ms);
+                last
+            }
+            _ => {
+                self.last_at = Some(at);
+                at
+            }
+        }
+    }
+
+    /// The number of a line that may have none: one more than the line before.
+    fn number(&mut self, seq: Option<u64>) -> u64 {
+        self.last_seq = seq.unwrap_or_else(|| self.last_seq.saturating_add(1));
+        self.last_seq
+    }
+
+    fn error(&self, line: u64, message: impl Into<String>) -> RecordingError {
+        RecordingError {
+            file: self.file.clone(),
+            line,
+            message: message.into(),
+        }
+    }
+
+    fn next_point(&mut self) -> Option<Result<Item, RecordingError>> {
+        let Body::Points(points) = &mut self.body else {
+            return None;
+        };
+        let point = match points.next()? {
+            Ok(point) => point,
+            Err(error) => return Some(Err(error)),
+        };
+        self.notes.lines += 1;
+        let (at, seq) = (self.clamp(point.at), self.number(None));
+        Some(Ok(Item::Probe(point.seen(at, seq))))
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<Item, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = match self.body {
+            Body::Lines(_) => self.next_line().transpose(),
+            Body::Points(_) => self.next_point(),
+        };
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
 }

@@ -3,3 +3,4 @@
 //! Holds no decision logic: every run is `failover::step` over the same inputs.
 
 pub mod explain;
+pub mod source;

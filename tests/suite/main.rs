@@ -15,4 +15,5 @@ mod journal;
 mod policies;
 mod policy;
 mod probe;
+mod recording;
 mod tidy;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config,
     failover::{Event, State, What},
-    journal,
+    journal::{self, Begin, Passage},
     model::{ServiceName, Timestamp, diagnostic::did_you_mean, time::DAY_MS},
 };
 use std::{
@@ -95,30 +95,19 @@ fn print_log(folder: &Path, only: Option<ServiceName>, shown: &Shown) -> Result<
     if let Some(only) = &only {
         is_known(folder, only, before.as_ref())?;
     }
-    let begin = before.as_ref().map(|state| state.world().at);
-    let mut log = Log::new(before.unwrap_or_default(), only);
+    let mut log = Log::new(State::default(), only);
     let mut out = BufWriter::new(io::stdout().lock());
     let mut lines = 0;
-    let mut after_gap: Option<State> = None;
-    for event in journal::read(folder, begin, None)? {
-        let event = event?;
+    for passage in journal::stretch(folder, Begin::Left(from))? {
+        let event = match passage? {
+            Passage::State(state) => {
+                log.resume(*state);
+                continue;
+            }
+            Passage::Event(event) => event,
+        };
         if event.at > until {
             break;
-        }
-        // What was folded into the snapshot at its very instant.
-        if event.seq <= log.state().world().seq {
-            continue;
-        }
-        // A gap is written together with a snapshot that covers it.
-        if let Some(state) = after_gap.take_if(|state| state.world().seq < event.seq) {
-            log.resume(state);
-        }
-        if let What::Gap(gap) = &event.what
-            && after_gap
-                .as_ref()
-                .is_none_or(|state| state.world().seq < gap.to_seq)
-        {
-            after_gap = journal::state_covering(folder, gap.to_seq)?;
         }
         match tell(&mut log, &event, shown, &mut out) {
             Ok(more) => lines += more,
