@@ -3,7 +3,7 @@
 use super::past::{Past, Switched};
 use crate::{
     failover::{State, What},
-    journal::{self, ReadError},
+    journal::{self, Begin, Passage, ReadError},
     model::{ServiceName, Timestamp, time::HOUR_MS},
 };
 use std::path::Path;
@@ -26,55 +26,61 @@ pub fn from_journal(
     // The journal is in the order of the fold's time, from which the wall clock may differ.
     let ahead_ms = latest.map_or(0, |state| state.world().wall_offset_ms);
     let at = until.min(until.minus_ms(ahead_ms));
-    let before = journal::state_before(folder, at).map_err(said)?;
-    let knows_before = before.is_some();
-    let mut past = Past::new(service.clone(), before.unwrap_or_default());
-    let from = knows_before.then(|| {
-        let begin = past.state().world().at;
-        begin.minus_ms(looked_back_ms(past.state(), service))
-    });
-    let mut folded = false;
-    let mut after_gap: Option<State> = None;
-    for event in journal::read(folder, from, None).map_err(said)? {
-        let event = event.map_err(said)?;
-        if past.wall(event.at) > until {
-            if !knows_before && !folded {
-                let begin = past.wall(event.at);
+    let mut past = Past::new(service.clone(), State::default());
+    let mut empty = true;
+    for passage in journal::stretch(folder, Begin::Whole(Some(at))).map_err(said)? {
+        let passage = passage.map_err(said)?;
+        let wall = match &passage {
+            Passage::Event(event) => past.wall(event.at),
+            Passage::State(state) => state.world().wall(),
+        };
+        if wall > until {
+            if empty {
                 return Err(format!(
-                    "the journal begins at {begin}: of {until} it knows nothing"
+                    "the journal begins at {wall}: of {until} it knows nothing"
                 ));
             }
             break;
         }
-        // What was folded into the snapshot.
-        if event.seq <= past.state().world().seq {
-            past.note(&event);
-            continue;
+        match passage {
+            Passage::Event(event) => past.event(&event),
+            Passage::State(state) => {
+                if empty {
+                    note_before(folder, &mut past, &state).map_err(said)?;
+                }
+                past.resume(*state);
+            }
         }
-        // A gap is written together with a snapshot that covers it.
-        if let Some(state) = after_gap.take_if(|state| state.world().seq < event.seq) {
-            past.resume(state);
-        }
-        if let What::Gap(gap) = &event.what {
-            after_gap = journal::state_covering(folder, gap.to_seq).map_err(said)?;
-        }
-        past.event(&event);
-        folded = true;
+        empty = false;
     }
-    if !knows_before && !folded {
+    if empty {
         return Err("the journal is empty: nothing is known yet".to_owned());
     }
     find_switch(folder, &mut past).map_err(said)?;
     Ok(past)
 }
 
+/// Notes the last results before a state.
+fn note_before(folder: &Path, past: &mut Past, state: &State) -> Result<(), ReadError> {
+    let end = state.world().at;
+    let begin = end.minus_ms(looked_back_ms(state, past.service()));
+    past.resume(state.clone());
+    for event in journal::read(folder, Some(begin), Some(end.plus_ms(1)))? {
+        let event = event?;
+        // What came at the same instant after the state is folded, and noted then.
+        if event.seq <= state.world().seq {
+            past.note(&event);
+        }
+    }
+    Ok(())
+}
+
 /// How long before an instant the last results may lie.
 fn looked_back_ms(state: &State, service: &ServiceName) -> i64 {
+    let configured = state.world().config.services.get(service);
     let groups = state.world().groups.iter();
-    let ours = groups.filter(|group| {
-        let configured = state.world().config.services.get(service);
-        configured.is_some_and(|service| service.targets.contains(&group.target))
-    });
+    let ours = groups
+        .filter(|group| configured.is_some_and(|service| service.targets.contains(&group.target)));
     let longest_ms = ours.map(|group| group.interval_ms + group.timeout_ms).max();
     longest_ms.map_or(0, |ms| ms.saturating_mul(ROUNDS).min(HOUR_MS))
 }

@@ -8,11 +8,15 @@
 
 pub mod flips;
 mod from_journal;
+mod from_recording;
 pub mod past;
+pub mod under;
 
 pub use flips::{Flip, Supposed};
 pub use from_journal::from_journal;
+pub use from_recording::from_recording;
 pub use past::{Found, Past, Switched};
+pub use under::Under;
 
 use crate::{
     failover::{
@@ -338,13 +342,11 @@ pub fn unknown_policy(state: &State, service: &ServiceName) -> Option<String> {
 
 /// The sentence for a service that is not there.
 fn no_service(state: &State, name: &ServiceName) -> String {
-    let names: Vec<&str> = state
-        .world()
-        .config
-        .services
-        .keys()
-        .map(|name| name.as_str())
-        .collect();
+    no_such(state.world().config.services.keys(), name)
+}
+
+fn no_such<'a>(known: impl Iterator<Item = &'a ServiceName>, name: &ServiceName) -> String {
+    let names: Vec<&str> = known.map(|name| name.as_str()).collect();
     let hint = match (did_you_mean(name, names.iter().copied()), names.as_slice()) {
         (Some(meant), _) => format!("did you mean '{meant}'?"),
         (None, []) => "none was configured then".to_owned(),

@@ -4,7 +4,11 @@
 //! the state as the policy found it when it was last asked.
 
 use crate::{
-    failover::{Event, State, What, event::Decision, event::Gap},
+    failover::{
+        Event, Input, Policy, State, What,
+        event::{Decision, Gap},
+        step_numbered,
+    },
     model::{FailureReason, Observation, ServiceName, TargetName, Timestamp},
     recording::SeriesKey,
 };
@@ -63,6 +67,7 @@ pub struct Past {
     pub(super) switch: Option<Switched>,
     pub(super) gaps: Vec<Gap>,
     pub(super) decisions: u64,
+    began_with_state: bool,
     results: BTreeMap<SeriesKey, VecDeque<Found>>,
 }
 
@@ -77,6 +82,7 @@ impl Past {
             switch: None,
             gaps: Vec::new(),
             decisions: 0,
+            began_with_state: false,
             results: BTreeMap::new(),
         }
     }
@@ -115,6 +121,48 @@ impl Past {
     pub fn resume(&mut self, state: State) {
         self.state = state;
         self.before = None;
+    }
+
+    /// Begins with a state that was recorded: what it knows was decided before.
+    pub(super) fn begin_with(&mut self, state: State) {
+        let known = state.world().service(&self.service);
+        self.began_with_state = known.is_some_and(|known| known.decision.is_some());
+        self.resume(state);
+    }
+
+    /// Whether a recorded state had a decision in force.
+    pub(super) fn began_with_state(&self) -> bool {
+        self.began_with_state
+    }
+
+    /// Takes an input and asks `policy`, where decisions were not recorded.
+    pub(super) fn step(&mut self, at: Timestamp, seq: u64, input: Input, policy: &dyn Policy) {
+        let known = self.state.world().service(&self.service);
+        let mut serving = known.map(|known| known.serving.clone()).unwrap_or_default();
+        let events = step_numbered(&mut self.state, at, seq, input, policy);
+        self.before = None;
+        self.asked_at = Some(self.state.world().at);
+        for event in &events {
+            self.note(event);
+            if let What::Decision(decision) = &event.what {
+                self.switched(event, serving, decision);
+                serving = decision.serve.clone();
+            }
+        }
+    }
+
+    /// The same, so that the state stays known on which `policy` was asked.
+    pub(super) fn step_apart(
+        &mut self,
+        at: Timestamp,
+        seq: u64,
+        input: Input,
+        policy: &dyn Policy,
+    ) {
+        let mut tried = self.state.clone();
+        for event in step_numbered(&mut tried, at, seq, input, policy) {
+            self.event(&event);
+        }
     }
 
     /// Notes what an event brings without folding it: of the time before the state.
@@ -158,7 +206,11 @@ impl Past {
         let known = self.state.world().service(&self.service);
         let from = known.map(|known| known.serving.clone()).unwrap_or_default();
         self.state.apply(event);
-        if from != decision.serve {
+        self.switched(event, from, decision);
+    }
+
+    fn switched(&mut self, event: &Event, from: Vec<TargetName>, decision: &Decision) {
+        if from != decision.serve && !from.is_empty() {
             self.switch = Some(Switched {
                 seq: event.seq,
                 at: self.wall(event.at),
