@@ -377,7 +377,10 @@ fn notes(past: &Past) -> Vec<String> {
         let (from, to, why) = (gap.from_seq, gap.to_seq, &gap.why);
         format!("events {from} to {to} are missing in what was read: {why}")
     });
-    gaps.collect()
+    let instead = past.instead.iter().map(|policy| {
+        format!("what was decided is as recorded; {policy} is asked as given here, not what was in force")
+    });
+    instead.chain(gaps).collect()
 }
 
 fn in_force(past: &Past, known: &ServiceState) -> Option<InForce> {

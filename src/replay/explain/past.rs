@@ -68,6 +68,8 @@ pub struct Past {
     pub(super) gaps: Vec<Gap>,
     pub(super) decisions: u64,
     began_with_state: bool,
+    /// The policy that was put in the place of the one in force, by its file name.
+    pub(super) instead: Option<String>,
     results: BTreeMap<SeriesKey, VecDeque<Found>>,
 }
 
@@ -83,6 +85,7 @@ impl Past {
             gaps: Vec::new(),
             decisions: 0,
             began_with_state: false,
+            instead: None,
             results: BTreeMap::new(),
         }
     }

@@ -52,6 +52,7 @@ impl Past {
         let loaded = library.candidate(configured, &text);
         let candidate = loaded.map_err(|found| said(&found))?;
         configured.keep_ms = configured.keep_ms.max(candidate.windows_ms);
+        let instead = configured.policy.to_string();
         let in_force = What::Config(ConfigInForce {
             by: "explain".to_owned(),
             config: Arc::new(config),
@@ -63,6 +64,7 @@ impl Past {
             state.apply(&Event { at, seq, what });
         }
         self.resume(state);
+        self.instead = Some(instead);
         Ok(())
     }
 }

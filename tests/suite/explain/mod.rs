@@ -1,6 +1,9 @@
 //! Explaining and what-if from outside: events in, facts, flips, screens and courses out.
 
+mod commands;
 mod flips;
+mod suppositions;
+mod what_if;
 
 use crate::policy::world::{World, config};
 use sidestep::{
