@@ -42,7 +42,7 @@ pub struct Evaluation {
 }
 
 /// What a policy or its stand-in said, and who that was.
-struct Heard {
+pub(super) struct Heard {
     proposal: Proposal,
     version: PolicyVersion,
     by: By,
@@ -50,7 +50,7 @@ struct Heard {
 }
 
 /// What is to be served, and why.
-struct Ruling {
+pub(super) struct Ruling {
     serve: Vec<TargetName>,
     reason: String,
     by: By,
@@ -111,7 +111,7 @@ pub(super) fn evaluate(
 }
 
 /// Asks the policy; where it faults and what is served is down, its predecessor and the built-in.
-fn ask(state: &State, policy: &dyn Policy, index: usize) -> Heard {
+pub(super) fn ask(state: &State, policy: &dyn Policy, index: usize) -> Heard {
     let version = state.world.services[index].policy.clone();
     let fault = match propose(state, policy, index, &version) {
         Ok(proposal) => {
@@ -204,7 +204,7 @@ fn propose(
 }
 
 /// What is to be served: freeze, override, what is gone, then the policy within the rails.
-fn rule(state: &State, index: usize, heard: &Heard) -> Ruling {
+pub(super) fn rule(state: &State, index: usize, heard: &Heard) -> Ruling {
     let world = &state.world;
     let service = &world.services[index];
     if let Some(ruling) = ordered(state, index) {
@@ -448,37 +448,8 @@ fn differs(state: &State, index: usize, new: &Decision) -> bool {
         || !new.remember.is_empty()
 }
 
-/// What an evaluation of a service says of the state as it is, though nothing woke its policy: what
-/// the policy wants, and what the guard makes of it. Changes nothing; `None` for an unknown
-/// service, or one without targets.
-pub fn evaluated(state: &State, service: &str, policy: &dyn Policy) -> Option<Evaluation> {
-    let index = state.world.service_index(service)?;
-    if state.world.services[index].targets.is_empty() {
-        return None;
-    }
-    let heard = ask(state, policy, index);
-    let ruling = rule(state, index, &heard);
-    Some(evaluation(state, index, heard, ruling))
-}
-
-/// What a service would serve if an action were done as it stands, whatever the guard says.
-pub fn wanted(state: &State, service: &str, action: &Action) -> Vec<TargetName> {
-    let Some(known) = state.world.service(service) else {
-        return Vec::new();
-    };
-    match action {
-        Action::Serve(targets) => targets.clone(),
-        Action::Hold => known.serving.clone(),
-        Action::ServeAll => {
-            let all = known.targets.iter().map(|slot| &slot.target);
-            let servable = |target: &&TargetName| !guard::is_drained(&state.world, known, target);
-            all.filter(servable).cloned().collect()
-        }
-    }
-}
-
 /// What operators are shown of a ruling.
-fn evaluation(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
+pub(super) fn evaluation(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
     let overruled = (ruling.reason != heard.proposal.reason).then_some(heard.proposal.reason);
     let wanted = match heard.proposal.action {
         Action::Serve(targets) => Some(targets),

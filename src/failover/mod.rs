@@ -14,6 +14,7 @@
     clippy::iter_over_hash_type
 )]
 
+pub mod again;
 pub mod aggregate;
 pub mod answers;
 pub mod evaluate;
@@ -37,6 +38,7 @@ pub mod state;
 mod step;
 pub mod target_state;
 mod target_view;
+mod target_windows;
 pub mod view;
 
 pub use answers::{AnswerTable, ServiceAnswer, answers};

@@ -12,7 +12,7 @@ use super::{
 use crate::model::{Observation, Param, ServiceName, Timestamp};
 use std::{rc::Rc, sync::Arc};
 
-pub use super::target_view::{NoFigure, TargetView};
+pub use super::{target_view::TargetView, target_windows::NoFigure};
 
 /// A service as its policy sees it.
 #[derive(Clone, Debug)]

@@ -2,13 +2,13 @@
 
 use super::{
     Look, by_sentence,
-    layout::{Cell, Paint, clean, instant, table, wrapped},
+    layout::{Cell, Paint, WIDTH_MIN, clean, cut, instant, table, wrapped},
     rail_word,
 };
 use crate::{
     failover::By,
     model::{Param, TargetName, duration::format_ms, time::DAY_MS},
-    replay::explain::{Again, Explanation, FactRead, Flip, Found, Guard, SeriesSeen, Supposed},
+    replay::explain::{Explanation, FactRead, Flip, Found, Guard, SeriesSeen, Supposed},
 };
 
 /// Index of FACT, which is cut where rows would not fit.
@@ -108,29 +108,22 @@ fn by(by: By, line: u32) -> String {
 }
 
 fn guard(guard: &Guard, explained: &Explanation) -> String {
-    let mut said = vec![match (&explained.evaluation, guard.rail) {
+    let rail = guard.rail.map(rail_word);
+    let mut said = vec![match (&explained.evaluation, rail) {
         (None, _) => "not asked again".to_owned(),
-        (_, None) => "no rail held".to_owned(),
-        (
-            Some(Again {
-                ruled: Some(ruled), ..
-            }),
-            Some(rail),
-        ) => {
-            format!("held by '{}': {ruled}", rail_word(rail))
-        }
-        (Some(_), Some(rail)) => format!("'{}'", rail_word(rail)),
+        (Some(_), None) => "no rail held".to_owned(),
+        // The summary says why, and what follows who and until when.
+        (Some(_), Some(rail)) => format!("'{rail}' held"),
     }];
     said.extend(guard.ordered.clone());
     if let Some(isolated) = guard.isolated {
-        said.push(if isolated { "isolated" } else { "not isolated" }.to_owned());
+        let word = if isolated { "isolated" } else { "not isolated" };
+        said.push(word.to_owned());
     }
     said.extend(guard.witnesses.iter().cloned());
     if let Some((used, of, window_ms)) = guard.budget {
-        said.push(format!(
-            "{used} of {of} switches in {}",
-            format_ms(window_ms)
-        ));
+        let window = format_ms(window_ms);
+        said.push(format!("{used} of {of} switches in {window}"));
     }
     said.join("; ")
 }
@@ -138,7 +131,14 @@ fn guard(guard: &Guard, explained: &Explanation) -> String {
 fn source(explained: &Explanation, look: Look) -> String {
     let policy = &explained.policy;
     let line = explained.evaluation.as_ref().map_or(0, |again| again.line);
+    let again = explained.evaluation.as_ref();
     let place = match line {
+        line if again.is_some_and(|again| again.by == By::Builtin) => {
+            format!(
+                "{} faults; the built-in failover.rhai:{line} decides",
+                policy.name
+            )
+        }
         0 => format!("{}, version {}", policy.name, policy.version.short()),
         line => format!("{}:{line}, version {}", policy.name, policy.version.short()),
     };
@@ -147,7 +147,7 @@ fn source(explained: &Explanation, look: Look) -> String {
         let decided = *number == line;
         let mark = if decided { '>' } else { ' ' };
         let shown = format!("  {mark} {number:>4} | {}", clean(written));
-        let shown: String = shown.trim_end().chars().take(look.width.max(40)).collect();
+        let shown = cut(shown.trim_end(), look.width.max(WIDTH_MIN));
         let paint = if decided { Paint::Bold } else { Paint::Dim };
         text += &paint.on(&shown, look);
         text.push('\n');
@@ -227,11 +227,7 @@ fn observations(seen: &[SeriesSeen], look: Look) -> String {
             label += &format!(" {address}");
         }
         label += &format!(" from {}", series.vantage);
-        let results: Vec<String> = series.results.iter().map(result).collect();
-        let mut said = match results.as_slice() {
-            [] => "no result is kept".to_owned(),
-            results => results.join(" "),
-        };
+        let mut said = results(&series.results);
         let numbers = || series.results.iter().filter_map(|found| found.seq);
         if let (Some(first), Some(last)) = (numbers().next(), numbers().next_back()) {
             said += &format!("  (events {first} to {last})");
@@ -244,10 +240,23 @@ fn observations(seen: &[SeriesSeen], look: Look) -> String {
     text
 }
 
+/// Results in words, the same ones in a row counted: `20ms x5 timeout x3`.
+fn results(found: &[Found]) -> String {
+    if found.is_empty() {
+        return "no result is kept".to_owned();
+    }
+    let words: Vec<String> = found.iter().map(result).collect();
+    let runs = words.chunk_by(|a, b| a == b).map(|run| match run.len() {
+        1 => run[0].clone(),
+        more => format!("{} x{more}", run[0]),
+    });
+    runs.collect::<Vec<_>>().join(" ")
+}
+
 /// A result in one word.
 fn result(found: &Found) -> String {
     let word = match (found.ok, found.rtt_us, found.error) {
-        (true, Some(us), _) => format!("{}.{}ms", us / 1_000, us % 1_000 / 100),
+        (true, Some(us), _) => format!("{}ms", us.div_ceil(1_000)),
         (true, None, _) => "good".to_owned(),
         (false, _, Some(error)) => error.to_string(),
         (false, _, None) => "bad".to_owned(),

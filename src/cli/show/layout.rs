@@ -4,7 +4,7 @@ use super::Look;
 use crate::model::Timestamp;
 
 /// The narrowest text that is tried for.
-const WIDTH_MIN: usize = 40;
+pub(super) const WIDTH_MIN: usize = 40;
 
 /// Colours by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(in crate::cli) fn clean(text: &str) -> String {
 }
 
 /// The first characters, with `…` where some are missing.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if chars(text) <= width {
         return text.to_owned();
     }

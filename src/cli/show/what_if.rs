@@ -98,7 +98,7 @@ fn list(run: &Run, look: Look) -> String {
         text += &at(happened.decision.at_ms, &sentence(happened), paint, look);
     }
     if shown == 0 {
-        text += &at(0, "nothing is decided anew", Paint::Dim, look);
+        text += &at(0, "nothing changes", Paint::Dim, look);
     }
     let left = all.count();
     if left > 0 {
@@ -243,7 +243,7 @@ fn row(run: &Run) -> Vec<Cell> {
     let changed = switches().next().is_some();
     let (line, why) = match last {
         Some(last) => (last.decision.line, last.decision.reason.clone()),
-        None => (0, "nothing is decided anew".to_owned()),
+        None => (0, "nothing changes".to_owned()),
     };
     let paint = if course.all_down {
         Paint::Red

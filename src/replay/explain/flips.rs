@@ -14,7 +14,7 @@
 use crate::{
     failover::{
         State,
-        evaluate::wanted,
+        again::wanted,
         lens::{Fact, Read, Subject, Suppositions, Value},
     },
     model::{Param, ServiceName, TargetName},

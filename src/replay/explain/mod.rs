@@ -6,12 +6,15 @@
 //! every fact. Nothing of it changes the state. [`Explanation`] is also the JSON of
 //! `sidestep explain --json`.
 
+mod explanation;
 pub mod flips;
 mod from_journal;
 mod from_recording;
 pub mod past;
+mod summary;
 pub mod under;
 
+pub use explanation::{Again, Explanation, FactRead, Guard, InForce, PolicyInForce, SeriesSeen};
 pub use flips::{Flip, Supposed};
 pub use from_journal::from_journal;
 pub use from_recording::from_recording;
@@ -20,165 +23,20 @@ pub use under::Under;
 
 use crate::{
     failover::{
-        By, Rail, State,
-        evaluate::{Evaluation, evaluated},
-        event::Decision,
-        lens::{Read, Suppositions},
-        service_state::ServiceState,
+        By, State, again::evaluated, evaluate::Evaluation, lens::Suppositions,
+        series::WindowResult, service_state::ServiceState,
     },
     model::{
-        MonitorName, Param, PolicyName, PolicyText, PolicyVersion, Service, ServiceName,
-        TargetName, Timestamp, VantageName, diagnostic::did_you_mean, duration::format_ms,
+        PolicyText, PolicyVersion, Service, ServiceName, TargetName, Timestamp,
+        diagnostic::did_you_mean, duration::format_ms,
     },
-    policy::{Library, Traced, Tracer},
+    policy::{BUILTIN_SOURCE, Library, Traced, Tracer},
 };
 use flips::{Search, target_of};
-use serde::Serialize;
-use std::{cell::Cell, net::IpAddr};
+use std::{cell::Cell, sync::Arc};
 
 /// Lines of the policy that are shown before and after the one that decided.
 const AROUND: usize = 2;
-
-/// Why a service answers what it answers. All times are by the wall clock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// Whose answer.
-    pub service: ServiceName,
-    /// The instant that is explained: that of the last event up to the one asked for.
-    #[serde(rename = "at_ms")]
-    pub at: Timestamp,
-    /// Number of that event.
-    pub seq: u64,
-    /// When the policy was last asked; `null` where that was before what could be read.
-    #[serde(rename = "asked_at_ms")]
-    pub asked_at: Option<Timestamp>,
-    /// Whether decisions were recorded; else the policy was run over the observations.
-    pub recorded: bool,
-    /// What is served since when, and why nothing else, or what changed: one sentence.
-    pub summary: String,
-    /// What keeps this from being the whole truth; a sentence each.
-    pub notes: Vec<String>,
-    /// What is answered.
-    pub serving: Vec<TargetName>,
-    /// Since when.
-    #[serde(rename = "since_ms")]
-    pub since: Timestamp,
-    /// The change of the served set that led to it; `null` where there was none, or it is not kept.
-    pub switch: Option<Switched>,
-    /// The decision in force.
-    pub decision: Option<InForce>,
-    /// What the policy says when it is asked again, and what the guard makes of it; `null` where it
-    /// cannot be asked.
-    pub evaluation: Option<Again>,
-    /// The policy in force.
-    pub policy: PolicyInForce,
-    /// What the policy read, each fact with each comparison once, in order.
-    pub facts: Vec<FactRead>,
-    /// What would have changed what it proposed, the nearest first; see [`flips`].
-    pub flips: Vec<Flip>,
-    /// How often the policy was asked to find them.
-    pub evaluations: usize,
-    /// What stands beside the policy.
-    pub guard: Guard,
-    /// The last results of the targets of which facts were read.
-    pub observations: Vec<SeriesSeen>,
-}
-
-/// The decision in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InForce {
-    /// Number of its event; 0 where it is not known.
-    pub seq: u64,
-    /// When it was made.
-    #[serde(rename = "at_ms")]
-    pub at: Option<Timestamp>,
-    /// The probe that woke the policy, in words, where it is among the last.
-    pub woken_by: Option<String>,
-    /// What it says.
-    #[serde(flatten)]
-    pub decision: Decision,
-}
-
-/// What the policy says when it is asked again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Again {
-    /// What it wants served; `null` where it holds or faults.
-    pub wanted: Option<Vec<TargetName>>,
-    /// Its reason.
-    pub reason: String,
-    /// Its line, from 1; 0 unknown.
-    pub line: u32,
-    /// What the guard or an operator says instead, where they overrule it.
-    pub ruled: Option<String>,
-    /// Whose word it is in the end.
-    pub by: By,
-    /// Which rail held.
-    pub guard: Option<Rail>,
-    /// The fault, where it faulted.
-    pub fault: Option<String>,
-}
-
-/// A policy and the lines around the one that decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PolicyInForce {
-    /// Its file.
-    pub name: PolicyName,
-    /// Its version.
-    pub version: PolicyVersion,
-    /// The line that decided, and those around it; empty where the text is not known.
-    pub lines: Vec<(u32, String)>,
-}
-
-/// A fact that the policy read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FactRead {
-    /// Of what: `service`, `backup`, `backup@ns2`, `backup/https`.
-    pub of: String,
-    /// The word of the API: `failures`.
-    pub word: &'static str,
-    /// What it was asked with: a window in ms, a key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub argument: Option<Param>,
-    /// What it was; `null` for `()`.
-    pub value: Option<Param>,
-    /// The comparison that the script asked for: `["is_down", 3]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked: Option<(&'static str, i64)>,
-    /// The line that read it, from 1; 0 unknown.
-    pub line: u32,
-}
-
-/// What stands beside the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Guard {
-    /// The rail that held.
-    pub rail: Option<Rail>,
-    /// An override or a freeze in force: a sentence with who, why and until when.
-    pub ordered: Option<String>,
-    /// Whether this vantage trusts no failure of its own; `null` without witnesses.
-    pub isolated: Option<bool>,
-    /// The witnesses that were asked; a sentence each.
-    pub witnesses: Vec<String>,
-    /// Switches that the budget counted, allows, and in how many ms; `null` without a budget.
-    pub budget: Option<(usize, u32, i64)>,
-}
-
-/// The last results of a series.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SeriesSeen {
-    /// Whose.
-    pub target: TargetName,
-    /// Under which monitor.
-    pub monitor: MonitorName,
-    /// Which address; `null` where the target has one.
-    pub address: Option<IpAddr>,
-    /// From where.
-    pub vantage: VantageName,
-    /// Whether its last result is recent enough to count.
-    pub fresh: bool,
-    /// At most eight, the oldest first.
-    pub results: Vec<Found>,
-}
 
 /// What is done with a past of which no decisions were recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,14 +110,14 @@ pub fn explain(past: &Past, decided: Decided) -> Result<Explanation, String> {
         explanation.evaluations = flips.evaluations;
         explanation.policy.lines = around(&asked.source, asked.said.line);
     }
-    explanation.summary = summary(past, &explanation, &state);
+    explanation.summary = summary::summary(past, &explanation, &state);
     Ok(explanation)
 }
 
 /// A policy that was asked again.
 struct Asked {
     tracer: Tracer,
-    source: std::sync::Arc<str>,
+    source: Arc<str>,
     traced: Traced,
     said: Evaluation,
 }
@@ -280,7 +138,11 @@ impl Asked {
         let said = evaluated(state, name, &library).ok_or_else(gone)?;
         Ok(Self {
             traced: tracer.ask(view, Suppositions::new()),
-            source: std::sync::Arc::clone(&text.source),
+            // Where it faults and the built-in one decides, its lines are those.
+            source: match said.by {
+                By::Builtin => BUILTIN_SOURCE.into(),
+                _ => Arc::clone(&text.source),
+            },
             tracer,
             said,
         })
@@ -300,23 +162,6 @@ impl Asked {
             by: said.by,
             guard: said.guard,
             fault: said.fault.clone(),
-        }
-    }
-}
-
-impl FactRead {
-    fn of(read: &Read) -> Self {
-        let value = match &read.value {
-            crate::failover::lens::Value::Nothing => None,
-            crate::failover::lens::Value::Is(value) => Some(value.clone()),
-        };
-        Self {
-            of: read.fact.of.to_string(),
-            word: read.fact.word,
-            argument: read.fact.argument.clone(),
-            value,
-            asked: read.asked,
-            line: read.line,
         }
     }
 }
@@ -473,7 +318,7 @@ fn observations(past: &Past, state: &State, asked: Option<&Asked>) -> Vec<Series
                 // None of them was read: what the window has of them has no numbers.
                 None => {
                     let window = series.results.iter().rev().take(8).rev();
-                    let result = |result: &crate::failover::series::WindowResult| Found {
+                    let result = |result: &WindowResult| Found {
                         seq: None,
                         at: past.wall(result.at),
                         ok: result.rtt_us.is_some(),
@@ -511,79 +356,4 @@ fn around(source: &str, line: u32) -> Vec<(u32, String)> {
     lines
         .map(|(number, text)| (number, text.to_owned()))
         .collect()
-}
-
-/// What is served since when, and why nothing else, or what changed: one sentence.
-fn summary(past: &Past, explanation: &Explanation, state: &State) -> String {
-    let world = state.world();
-    let served = names(&explanation.serving);
-    let for_ms = explanation.at.since_ms(explanation.since).max(0);
-    let now = past.state().world().at;
-    let fresh = |group: &crate::failover::aggregate::Group| group.fresh(now, None).next().is_some();
-    let answered = format!(
-        "{served} has been answered for {}",
-        format_ms(for_ms / 1_000 * 1_000)
-    );
-    let just = explanation
-        .switch
-        .as_ref()
-        .filter(|switch| past.before_last_decision() && switch.at == explanation.at);
-    if let Some(switch) = just {
-        let from = match switch.from.as_slice() {
-            [] => String::new(),
-            from => format!(" from {}", names(from)),
-        };
-        let place = line(switch.decision.line);
-        return format!(
-            "{served} took over{from} just then{place}: {}",
-            switch.decision.reason
-        );
-    }
-    let Some(again) = &explanation.evaluation else {
-        return answered;
-    };
-    if let Some(fault) = &again.fault {
-        return format!("{answered}, and nothing changes: the policy faults: {fault}");
-    }
-    if !world.groups.iter().any(fresh) {
-        return format!("{answered}, and nothing changes: no result of any target is fresh");
-    }
-    let wants = again
-        .wanted
-        .as_ref()
-        .filter(|wanted| **wanted != explanation.serving);
-    match (wants, &again.ruled) {
-        (Some(wanted), Some(ruled)) => format!(
-            "{answered}, and nothing changes: the policy wants {}{}, and {ruled}",
-            names(wanted),
-            line(again.line)
-        ),
-        (Some(wanted), None) => format!("{answered}, and the policy wants {}", names(wanted)),
-        (None, Some(ruled)) => format!("{answered}, and nothing changes: {ruled}"),
-        (None, None) => {
-            let verb = if again.wanted.is_none() {
-                "holds"
-            } else {
-                "wants the same"
-            };
-            format!(
-                "{answered}, and nothing changes: the policy {verb}{}: {}",
-                line(again.line),
-                again.reason
-            )
-        }
-    }
-}
-
-fn line(line: u32) -> String {
-    match line {
-        0 => String::new(),
-        line => format!(" at line {line}"),
-    }
-}
-
-/// `a`, `a and b`.
-fn names(targets: &[TargetName]) -> String {
-    let names: Vec<&str> = targets.iter().map(|name| name.as_str()).collect();
-    names.join(" and ")
 }

@@ -3,7 +3,7 @@
 use super::{Recorded, all};
 use crate::policy::world::config;
 use sidestep::{
-    failover::{Freshness, Input, input::FreshnessReport},
+    failover::{Freshness, Input, What, input::FreshnessReport},
     model::service::SwitchBudget,
     policy::BUILTIN_SOURCE,
 };
@@ -131,4 +131,46 @@ fn the_search_is_bounded_and_the_nearest_comes_first() {
         "{distances:?}"
     );
     assert!(explained.evaluations <= 2_000);
+}
+
+#[test]
+fn silence_a_fault_and_a_missing_text_are_said() {
+    let mut recorded = Recorded::shipped();
+    recorded.rounds(10, &WELL);
+    recorded.world.at += 60_000;
+    recorded.input(Input::Tick);
+    let summary = recorded.explained().summary;
+    assert_eq!(
+        summary,
+        "primary has been answered for 1m10s, and nothing changes: no result of any target is fresh"
+    );
+
+    let faulty = "fn decide(service) {\n if service.primary.is_down(1) { return serve(service.recall(\"x\", 7), \"x\"); }\n hold(\"steady\")\n}";
+    let mut recorded = Recorded::with(config(&["primary", "backup"]), faulty);
+    recorded.rounds(10, &WELL[..2]).rounds(1, &PRIMARY_ALONE);
+    let explained = recorded.explained();
+    let summary = &explained.summary;
+    assert!(
+        summary.contains("; the policy faults: serve takes a target"),
+        "{summary}"
+    );
+    // Without the failure it would not have faulted.
+    assert_eq!(all(&explained), ["primary.failures 1 -> 0 => primary:3"]);
+
+    let mut recorded = Recorded::shipped();
+    recorded.rounds(10, &WELL);
+    recorded
+        .events
+        .retain(|event| !matches!(event.what, What::Policy(_)));
+    let explained = recorded.explained();
+    assert_eq!(
+        (explained.evaluation.is_none(), explained.facts.len()),
+        (true, 0)
+    );
+    assert_eq!(explained.observations.len(), 3);
+    assert!(
+        explained.notes[0].starts_with("the text of failover.rhai, version 4517, is not known"),
+        "{:?}",
+        explained.notes
+    );
 }

@@ -100,7 +100,7 @@ fn an_isolated_vantage_does_not_leave() {
     });
     let mut recorded = Recorded::with(config, BUILTIN_SOURCE);
     let two = [("primary", Some(20)), ("backup", Some(20))];
-    let mut asked = |recorded: &mut Recorded, ok: bool| {
+    let asked = |recorded: &mut Recorded, ok: bool| {
         recorded.input(Input::Witness(WitnessResult {
             vantage: "local".into(),
             witness,
