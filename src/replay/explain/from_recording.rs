@@ -47,7 +47,7 @@ fn recorded(path: &Path, service: &ServiceName, until: Timestamp) -> Result<Past
             );
         }
         match item {
-            Item::Probe(seen) => past.event(&event(source, seen)),
+            Item::Probe(seen) => past.event(&event(source, &seen)),
             Item::Event(event) => past.event(&event),
             Item::State(state) => past.begin_with(*state),
             Item::Unknown { .. } => {}
@@ -80,7 +80,7 @@ fn stepped(
         }
         let next = match item {
             Item::Probe(seen) => {
-                let (seq, event) = (seen.seq, event(source, seen));
+                let (seq, event) = (seen.seq, event(source, &seen));
                 input(event.what).map(|input| (at, seq, input))
             }
             Item::Event(event) => {
@@ -146,7 +146,7 @@ fn item_at(item: &Item) -> Option<Timestamp> {
     }
 }
 
-fn event(source: &Source, seen: Seen) -> Event {
+fn event(source: &Source, seen: &Seen) -> Event {
     let key = &source.series()[seen.series];
     Event {
         at: seen.at,
