@@ -1,7 +1,10 @@
 //! The command line: what can be said, and nothing of what it does.
 
 use super::log::when::When;
-use crate::model::{Timestamp, duration};
+use crate::{
+    model::{Timestamp, duration},
+    recording::{Labels, Reading},
+};
 use clap::{Args, Parser, Subcommand};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -54,6 +57,12 @@ pub(super) enum Command {
     Freeze(FreezeArguments),
     /// End the freeze
     Thaw(ThawArguments),
+    /// Write the journal, or a part of it, as a recording
+    Export(ExportArguments),
+    /// Read a recording, or somebody else's history, into a new journal
+    Import(ImportArguments),
+    /// Make the recording of an outage that nobody wants to wait for
+    Synth(SynthArguments),
     /// Completions for a shell, on stdout
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -307,6 +316,8 @@ pub(super) struct PastArguments {
     /// Give a parameter of the policy another value; may be repeated
     #[arg(long = "set", value_name = "K=V")]
     pub(super) set: Vec<String>,
+    #[command(flatten)]
+    pub(super) reading: ReadingArguments,
     /// Print what is found as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -334,4 +345,77 @@ pub(super) struct WhatIfArguments {
     /// For how long; then they are well again
     #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse_ms, default_value = "10m")]
     pub(super) for_ms: i64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Only what concerns this service
+    #[arg(long, value_name = "SERVICE")]
+    pub(super) service: Option<String>,
+    /// From when on: "2h" for two hours ago, or "2026-11-22T18:00:00Z"; the default is all there is
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) since: Option<When>,
+    /// Up to when; the default is now
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) until: Option<When>,
+    /// Where to write: FILE.jsonl, or FILE.jsonl.zst to compress; the default is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The configuration whose journal to read
+    #[arg(long, default_value = "sidestep.toml")]
+    pub(super) config: PathBuf,
+}
+
+/// How recordings are read that do not say everything themselves.
+#[derive(Debug, Args)]
+pub(super) struct ReadingArguments {
+    /// Targets in order of preference, where the file does not say one: A,B,C; others follow in order of appearance
+    #[arg(long, value_name = "TARGETS", value_delimiter = ',')]
+    pub(super) order: Vec<String>,
+    /// The label of Prometheus that names the target
+    #[arg(long, value_name = "LABEL", default_value = "instance")]
+    pub(super) target_label: String,
+    /// The label of Prometheus that names the monitor
+    #[arg(long, value_name = "LABEL", default_value = "job")]
+    pub(super) monitor_label: String,
+    /// The label of Prometheus that names the vantage; without it there is one
+    #[arg(long, value_name = "LABEL")]
+    pub(super) vantage_label: Option<String>,
+}
+
+impl ReadingArguments {
+    /// What recordings want to know.
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            order: self.order.iter().map(|name| name.trim().into()).collect(),
+            labels: Labels {
+                target: self.target_label.clone(),
+                monitor: self.monitor_label.clone(),
+                vantage: self.vantage_label.clone(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// A recording, a CSV, a Prometheus range query or the database of Uptime Kuma
+    pub(super) file: PathBuf,
+    /// The folder of the new journal; the default is that of --config
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// The configuration whose data folder is meant
+    #[arg(long, default_value = "sidestep.toml", conflicts_with = "data")]
+    pub(super) config: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SynthArguments {
+    /// What happens, in TOML
+    pub(super) scenario: PathBuf,
+    /// Where to write: FILE.jsonl, or FILE.jsonl.zst to compress
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
 }

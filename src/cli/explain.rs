@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config,
     model::{Param, PolicyText, ServiceName, Timestamp},
-    replay::explain::{Decided, Past, Under, explain, from_journal, from_recording},
+    replay::explain::{Decided, File, Past, Under, explain, from_journal, from_recording},
 };
 
 /// Prints the explanation.
@@ -40,7 +40,10 @@ pub(super) fn past(
             (from_journal(&folder, &service, until)?, Decided::Recorded)
         }
         Some(path) if path.is_dir() => (from_journal(path, &service, until)?, Decided::Recorded),
-        Some(path) => from_recording(path, &service, until, &under)?,
+        Some(path) => {
+            let reading = &arguments.reading.reading();
+            from_recording(File { path, reading }, &service, until, &under)?
+        }
     };
     if under.is_any() && decided == Decided::Recorded {
         past.under(&under)?;

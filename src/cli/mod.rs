@@ -11,6 +11,7 @@ mod init;
 pub mod log;
 mod order;
 mod probe_once;
+mod recordings;
 mod serve;
 pub mod show;
 mod status;
@@ -65,6 +66,9 @@ pub fn run() -> ExitCode {
         Command::Undrain(arguments) => order::undrain(&arguments),
         Command::Freeze(arguments) => order::freeze(&arguments),
         Command::Thaw(arguments) => order::thaw(&arguments),
+        Command::Export(arguments) => recordings::export(&arguments),
+        Command::Import(arguments) => recordings::import(&arguments),
+        Command::Synth(arguments) => recordings::synth(&arguments),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut text = Vec::new();

@@ -53,7 +53,7 @@ pub enum Takes {
     TextOrTexts,
 }
 
-const fn key(name: &'static str, takes: Takes, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, takes: Takes, about: &'static str) -> Key {
     Key { name, takes, about }
 }
 

@@ -168,6 +168,12 @@ impl Store {
         }
         if let (Some(state), Some(frame)) = (&batch.snapshot, frame) {
             let world = state.world();
+            // One that began with a snapshot has none of these.
+            for version in recover::named(state) {
+                if let Some((text, params)) = texts.versions.get(version) {
+                    insert_version(connection, version, text, params)?;
+                }
+            }
             snapshot::insert(connection, world.seq, world.at, &frame)?;
         }
         transaction.commit()?;

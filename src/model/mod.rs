@@ -21,6 +21,7 @@ pub mod name;
 pub mod observation;
 pub mod params;
 pub mod policy;
+pub mod scenario;
 pub mod service;
 pub mod story;
 pub mod target;

@@ -25,6 +25,28 @@ pub struct Monitor {
 }
 
 impl Monitor {
+    /// An HTTP monitor of which nothing is known but its name and its times, ms.
+    pub fn bare(name: MonitorName, interval_ms: i64, timeout_ms: i64) -> Self {
+        let http = HttpProbe {
+            url: String::new(),
+            port: None,
+            method: get(),
+            headers: BTreeMap::new(),
+            follow: false,
+            verify: yes(),
+            ca: None,
+            expect: HttpExpect::default(),
+        };
+        Self {
+            name,
+            probe: ProbeKind::Http(http),
+            interval_ms,
+            timeout_ms,
+            interval_suspect_ms: None,
+            family: None,
+        }
+    }
+
     /// How old the last result of a series may be before nothing is known of it any more.
     pub fn fresh_for_ms(&self) -> i64 {
         let intervals_ms = self.interval_ms.saturating_mul(3);

@@ -49,6 +49,30 @@ pub struct Service {
 }
 
 impl Service {
+    /// A service of one name with every default but the switch budget, which it lacks.
+    pub fn bare(
+        name: ServiceName,
+        owner: DnsName,
+        targets: Vec<TargetName>,
+        monitors: Vec<MonitorName>,
+    ) -> Self {
+        Self {
+            name,
+            names: vec![owner],
+            ttl_ms: default_ttl_ms(),
+            targets,
+            monitors,
+            policy: default_policy(),
+            params: Params::new(),
+            history_ms: default_history_ms(),
+            keep_ms: 0,
+            max_switches: None,
+            on_fault: OnFault::default(),
+            rto_ms: None,
+            reload: OnReload::default(),
+        }
+    }
+
     /// How long results are kept for windows, in ms; at most a day.
     pub fn kept_ms(&self) -> i64 {
         self.keep_ms.max(self.history_ms).min(DAY_MS)

@@ -6,8 +6,8 @@
 
 use super::{Header, Reading, Seen, SeriesKey, series::Series};
 use crate::model::{
-    Config, HttpProbe, Monitor, MonitorName, MonitorPatch, ProbeKind, Service, Target, TargetName,
-    Timestamp, config::ServerConfig, diagnostic::did_you_mean,
+    Config, Monitor, MonitorName, MonitorPatch, Service, Target, TargetName, Timestamp,
+    config::ServerConfig, diagnostic::did_you_mean,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,7 +126,7 @@ impl Gathered {
             finals.push(Some(series.add(key)));
         }
         let targets = in_order(order, &reading.order)?;
-        let config = config(&targets, spacings, series.keys())?;
+        let config = config(&targets, spacings, series.keys());
         let header = Header {
             by: by.to_owned(),
             config,
@@ -215,7 +215,7 @@ fn config(
     order: &[TargetName],
     mut spacings: BTreeMap<(MonitorName, TargetName), Vec<i64>>,
     keys: &[SeriesKey],
-) -> Result<Config, String> {
+) -> Config {
     let mut config = Config::default();
     if let Some(first) = keys.first() {
         let name = first.vantage.clone();
@@ -255,15 +255,22 @@ fn config(
                 target.monitor.insert(name.clone(), patch);
             }
         }
-        config
-            .monitors
-            .insert(name.clone(), monitor(name, interval_ms)?);
+        config.monitors.insert(
+            name.clone(),
+            Monitor::bare(name.clone(), interval_ms, timeout_ms(interval_ms)),
+        );
     }
     if !order.is_empty() {
-        let service = service(order, monitors.into_iter().collect())?;
+        let monitors = monitors.into_iter().collect();
+        let service = Service::bare(
+            "imported".into(),
+            "imported.example".into(),
+            order.to_vec(),
+            monitors,
+        );
         config.services.insert(service.name.clone(), service);
     }
-    Ok(config)
+    config
 }
 
 fn target(name: &TargetName, address: IpAddr) -> Target {
@@ -276,31 +283,6 @@ fn target(name: &TargetName, address: IpAddr) -> Target {
         drained: false,
         monitor: BTreeMap::new(),
     }
-}
-
-/// What is not said has the defaults that a configuration gives it.
-fn monitor(name: &MonitorName, interval_ms: i64) -> Result<Monitor, String> {
-    let http: HttpProbe = with_defaults("{}")?;
-    Ok(Monitor {
-        name: name.clone(),
-        probe: ProbeKind::Http(http),
-        interval_ms,
-        timeout_ms: timeout_ms(interval_ms),
-        interval_suspect_ms: None,
-        family: None,
-    })
-}
-
-fn service(targets: &[TargetName], monitors: Vec<MonitorName>) -> Result<Service, String> {
-    let bare = r#"{"name":"imported","names":["imported.example"],"targets":[],"monitors":[]}"#;
-    let mut service: Service = with_defaults(bare)?;
-    service.targets = targets.to_vec();
-    service.monitors = monitors;
-    Ok(service)
-}
-
-fn with_defaults<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, String> {
-    serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
 fn timeout_ms(interval_ms: i64) -> i64 {

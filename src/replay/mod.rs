@@ -2,5 +2,9 @@
 //!
 //! Holds no decision logic: every run is `failover::step` over the same inputs.
 
+mod cut;
 pub mod explain;
+pub mod export;
+pub mod import;
 pub mod source;
+pub mod synth;

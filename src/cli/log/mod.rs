@@ -86,9 +86,7 @@ impl From<journal::ReadError> for Failed {
 
 /// Streams the journal to stdout; how many lines that were.
 fn print_log(folder: &Path, only: Option<ServiceName>, shown: &Shown) -> Result<usize, Failed> {
-    let latest = journal::state_before(folder, Timestamp(i64::MAX))?;
-    // The journal is in the order of the fold's time, from which the wall clock may differ.
-    let ahead_ms = latest.map_or(0, |state| state.world().wall_offset_ms);
+    let ahead_ms = ahead_ms(folder)?;
     let from = shown.from.min(shown.from.minus_ms(ahead_ms));
     let until = shown.until.max(shown.until.minus_ms(ahead_ms));
     let before = journal::state_before(folder, from)?;
@@ -118,8 +116,14 @@ fn print_log(folder: &Path, only: Option<ServiceName>, shown: &Shown) -> Result<
     Ok(lines)
 }
 
+/// How far the wall clock is ahead of the fold's time, in whose order a journal is, ms.
+pub(super) fn ahead_ms(folder: &Path) -> Result<i64, Failed> {
+    let latest = journal::state_before(folder, Timestamp(i64::MAX))?;
+    Ok(latest.map_or(0, |state| state.world().wall_offset_ms))
+}
+
 /// A reader that went away (`| head`) is no failure.
-fn gone(error: &io::Error) -> Result<(), Failed> {
+pub(super) fn gone(error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failed::Because(format!("stdout: {error}"))),
@@ -152,6 +156,7 @@ fn is_known(folder: &Path, only: &ServiceName, before: Option<&State>) -> Outcom
     )))
 }
 
+/// The wall clock.
 pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let ms = since.map_or(0, |since| since.as_millis());

@@ -10,6 +10,15 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
+/// A recording, and how it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct File<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// What it does not say itself.
+    pub reading: &'a Reading,
+}
+
 /// Folds a recording up to and including `until` by the wall clock, or all of it. Where it has no
 /// decision by then, the policy of `under`, its own or the built-in one is run over it instead.
 ///
@@ -17,27 +26,23 @@ use std::{path::Path, sync::Arc};
 /// A sentence: the file cannot be read, begins after `until` or is empty, or the policy does not
 /// load.
 pub fn from_recording(
-    path: &Path,
+    file: File<'_>,
     service: &ServiceName,
     until: Option<Timestamp>,
     under: &Under,
 ) -> Result<(Past, Decided), String> {
     let until = until.unwrap_or(Timestamp(i64::MAX));
-    let past = recorded(path, service, until)?;
+    let past = recorded(file, service, until)?;
     if past.decisions > 0 || past.began_with_state() {
         return Ok((past, Decided::Recorded));
     }
-    Ok((stepped(path, service, until, under)?, Decided::Stepped))
-}
-
-fn open(path: &Path) -> Result<Source, String> {
-    Source::open(path, &Reading::default(), None)
+    Ok((stepped(file, service, until, under)?, Decided::Stepped))
 }
 
 /// Everything folded; no policy is asked.
-fn recorded(path: &Path, service: &ServiceName, until: Timestamp) -> Result<Past, String> {
+fn recorded(file: File<'_>, service: &ServiceName, until: Timestamp) -> Result<Past, String> {
     let mut past = Past::new(service.clone(), State::default());
-    each(path, until, |source, item| {
+    each(file, until, |source, item| {
         let begins = past.state().world().config.services.is_empty();
         if begins && matches!(item, Item::Probe(_)) {
             in_force(
@@ -59,7 +64,7 @@ fn recorded(path: &Path, service: &ServiceName, until: Timestamp) -> Result<Past
 
 /// Everything but decisions, and a policy asked of it.
 fn stepped(
-    path: &Path,
+    file: File<'_>,
     service: &ServiceName,
     until: Timestamp,
     under: &Under,
@@ -69,7 +74,7 @@ fn stepped(
     let mut begun = false;
     // The last input is folded apart, so that the state is known on which the policy was asked.
     let mut pending: Option<(Timestamp, u64, Input)> = None;
-    each(path, until, |source, item| {
+    each(file, until, |source, item| {
         let Some(at) = item_at(&item) else {
             return Ok(());
         };
@@ -104,11 +109,11 @@ fn stepped(
 
 /// Calls `take` with every item up to `until`.
 fn each(
-    path: &Path,
+    file: File<'_>,
     until: Timestamp,
     mut take: impl FnMut(&Source, Item) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut source = open(path)?;
+    let mut source = Source::open(file.path, file.reading, None)?;
     let mut taken = false;
     let mut offset_ms = 0;
     while let Some(item) = source.next() {
@@ -123,7 +128,7 @@ fn each(
             if taken {
                 break;
             }
-            let shown = path.display();
+            let shown = file.path.display();
             return Err(format!(
                 "{shown} begins at {at}: of {until} it knows nothing"
             ));
@@ -133,7 +138,7 @@ fn each(
     }
     match taken {
         true => Ok(()),
-        false => Err(format!("{} has nothing but a header", path.display())),
+        false => Err(format!("{} has nothing but a header", file.path.display())),
     }
 }
 

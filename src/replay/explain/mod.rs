@@ -17,7 +17,7 @@ pub mod under;
 pub use explanation::{Again, Explanation, FactRead, Guard, InForce, PolicyInForce, SeriesSeen};
 pub use flips::{Flip, Supposed};
 pub use from_journal::from_journal;
-pub use from_recording::from_recording;
+pub use from_recording::{File, from_recording};
 pub use past::{Found, Past, Switched};
 pub use under::Under;
 

@@ -1,7 +1,10 @@
 //! Recordings: every format read, ours written, and what is wrong with a file said.
 
 mod bad;
+mod exchange;
+mod foreign;
 mod format_one;
+mod scenarios;
 
 use sidestep::recording::{self, Item, Notes, Reading, Recording, RecordingError};
 use std::{fs, path::Path};
