@@ -127,6 +127,9 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// The name of a journal's file in its folder.
+pub const FILE: &str = schema::FILE;
+
 /// Whether there is a journal in `folder`, readable or not.
 pub fn exists(folder: &Path) -> bool {
     folder.join(schema::FILE).exists()

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::model::{Timestamp, VantageName, config::ServerConfig, diagnostic::did_you_mean};
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::{io::BufRead, path::Path};
+use std::{
+    io::BufRead,
+    path::{Path, PathBuf},
+};
 
 const COLUMNS: [&str; 6] = ["time", "target", "ok", "rtt_ms", "monitor", "vantage"];
 /// Columns that must be there.
@@ -95,10 +98,11 @@ pub(super) fn open(
 /// Rows of a file, one after the other.
 struct Rows {
     file: String,
+    path: PathBuf,
+    /// Rows read.
+    count: u64,
     reader: csv::Reader<Box<dyn BufRead + Send>>,
     columns: [Option<usize>; 6],
-    /// Lines that were read before.
-    skipped: u64,
     /// Fields of the first line, and so of every row.
     width: usize,
     row: StringRecord,
@@ -143,9 +147,10 @@ impl Rows {
         let reader = reader(input.rest());
         Ok(Self {
             file: file.to_owned(),
+            path: path.to_owned(),
+            count: 0,
             reader,
             columns,
-            skipped,
             width: header.len(),
             row: header,
             vantage: ServerConfig::default().name,
@@ -153,21 +158,20 @@ impl Rows {
     }
 
     fn next(&mut self, gathered: &mut Gathered) -> Option<Result<Point, RecordingError>> {
-        let read = self.reader.read_record(&mut self.row);
-        let line = self.row.position().map_or(0, csv::Position::line) + self.skipped;
-        let wrong = |line: u64, message: String| RecordingError {
-            file: self.file.clone(),
-            line,
-            message,
+        self.count += 1;
+        let why = match self.reader.read_record(&mut self.row) {
+            Ok(true) => match self.point(gathered) {
+                Ok(point) => return Some(Ok(point)),
+                Err(why) => why,
+            },
+            Ok(false) => return None,
+            Err(error) => said(&error),
         };
-        match read {
-            Ok(true) => Some(self.point(gathered).map_err(|why| wrong(line, why))),
-            Ok(false) => None,
-            Err(error) => {
-                let line = error.position().map_or(line, |it| it.line() + self.skipped);
-                Some(Err(wrong(line, said(&error))))
-            }
-        }
+        Some(Err(RecordingError {
+            file: self.file.clone(),
+            line: line_of(&self.path, self.count),
+            message: why,
+        }))
     }
 
     fn point(&self, gathered: &mut Gathered) -> Result<Point, String> {
@@ -201,6 +205,26 @@ impl Rows {
             rtt_us,
         })
     }
+}
+
+/// The line on which a row begins, the first line and blank ones not counted as rows; 0 where that
+/// cannot be found out. Only a row that is refused is looked for.
+fn line_of(path: &Path, row: u64) -> u64 {
+    let Ok(Kind::Text(mut input)) = input::open(path) else {
+        return 0;
+    };
+    let (mut line, mut rows, mut quoted) = (Vec::new(), 0, false);
+    while let Ok(Got::Line { .. }) = input.line(&mut line) {
+        let begins = !quoted && !line.trim_ascii().is_empty();
+        // The first of them names the columns.
+        if begins && rows == row {
+            return input.number;
+        }
+        rows += u64::from(begins);
+        let quotes = line.iter().filter(|&&byte| byte == b'"').count();
+        quoted ^= quotes % 2 == 1;
+    }
+    0
 }
 
 /// The delimiter that stands in the first line most often.

@@ -49,6 +49,10 @@ struct Version {
 
 /// Whether a line is the header of some version of a recording, or was meant to be one.
 pub(super) fn is_one(line: &[u8]) -> bool {
+    // A list would do for a struct.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
     match serde_json::from_slice::<Version>(line) {
         Ok(version) => version.recording.is_some(),
         Err(_) => {

@@ -53,6 +53,7 @@ pub fn import(path: &Path, reading: &Reading, folder: &Path) -> Result<Imported,
         // What was recorded long ago is wanted all the same.
         keep_ms: i64::MAX,
         bytes_max: u64::MAX,
+        group_for: Duration::ZERO,
         snapshot_every: Duration::MAX,
         ..Settings::default()
     };
@@ -76,6 +77,9 @@ struct Import {
     /// By how much numbers are moved: a foreign format leaves no room for its configuration.
     shift: u64,
     batch: Vec<Event>,
+    /// The number of the last event that the journal was given.
+    written: u64,
+    /// How many events there were when the disk was last waited for.
     waited: u64,
     imported: Imported,
 }
@@ -88,6 +92,7 @@ impl Import {
             begin: None,
             shift: 0,
             batch: Vec::new(),
+            written: 0,
             waited: 0,
             imported: Imported::default(),
         }
@@ -136,12 +141,17 @@ impl Import {
         while let Some(item) = self.recording.next() {
             self.item(journal, item.map_err(|error| error.to_string())?)?;
         }
+        self.snapshot(journal)
+    }
+
+    /// Gives the journal the state. It keeps one that waits, so what was given before goes first.
+    fn snapshot(&mut self, journal: &Journal) -> Result<(), String> {
         self.flush(journal);
-        journal.snapshot(self.state.clone());
-        if journal.wait_for(self.state.world().seq, DISK) {
-            return Ok(());
+        if !journal.wait_for(self.written, DISK) {
+            return Err(refusal(journal));
         }
-        Err(refusal(journal))
+        journal.snapshot(self.state.clone());
+        Ok(())
     }
 
     /// What comes before the first line, where no line brings a configuration.
@@ -184,11 +194,10 @@ impl Import {
             }
             Item::Event(event) => *event,
             Item::State(state) => {
-                self.flush(journal);
-                // The first was taken already.
-                if state.world().seq > self.state.world().seq {
+                // The first was taken already, and is taken again.
+                if state.world().seq >= self.state.world().seq {
                     self.state = *state;
-                    journal.snapshot(self.state.clone());
+                    self.snapshot(journal)?;
                 }
                 return Ok(());
             }
@@ -215,7 +224,7 @@ impl Import {
             self.flush(journal);
             if self.imported.events - self.waited >= AHEAD_MAX {
                 self.waited = self.imported.events;
-                if !journal.wait_for(self.state.world().seq, DISK) {
+                if !journal.wait_for(self.written, DISK) {
                     return Err(refusal(journal));
                 }
             }
@@ -224,6 +233,7 @@ impl Import {
     }
 
     fn flush(&mut self, journal: &Journal) {
+        self.written = self.batch.last().map_or(self.written, |event| event.seq);
         journal.write(std::mem::take(&mut self.batch), None);
     }
 }

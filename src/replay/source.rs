@@ -99,6 +99,10 @@ fn journal_folder(path: &Path) -> Result<Option<PathBuf>, String> {
     if path.is_dir() {
         return Ok(Some(path.to_owned()));
     }
+    if path.file_name().is_some_and(|name| name == journal::FILE) {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        return Ok(Some(folder.unwrap_or(Path::new(".")).to_owned()));
+    }
     if path
         .extension()
         .is_some_and(|extension| extension == "toml")

@@ -5,7 +5,7 @@ mod durable;
 mod gaps;
 mod retention;
 mod workload;
-mod world;
+pub(crate) mod world;
 
 use sidestep::{
     failover::{Event, State},

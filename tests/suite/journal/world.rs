@@ -13,12 +13,12 @@ use sidestep::{
 use std::sync::Arc;
 
 /// 2026-01-05T00:00:00Z.
-pub(super) const BEGIN: i64 = 1_767_571_200_000;
+pub(crate) const BEGIN: i64 = 1_767_571_200_000;
 const TARGETS: [&str; 4] = ["primary", "backup", "third", "nobody"];
 const SOURCES: [&str; 3] = ["// one\n", "// two\n", "// faults\n"];
 
 /// Leaves after two failures, comes home at once; its sources differ in name only, but one faults.
-pub(super) struct Simple;
+pub(crate) struct Simple;
 
 impl Policy for Simple {
     fn propose(&self, version: &PolicyVersion, view: ServiceView) -> Result<Proposal, PolicyFault> {
@@ -50,7 +50,7 @@ impl Policy for Simple {
     }
 }
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     let target = |address: &str| json!({ "name": "", "addresses": [address] });
     let mut targets = json!({
         "primary": target("192.0.2.10"), "backup": target("198.51.100.20"), "third": target("2001:db8::3"),
@@ -71,7 +71,7 @@ pub(super) fn config() -> Config {
     .unwrap()
 }
 
-pub(super) fn probe(target: &str, ok: bool) -> Input {
+pub(crate) fn probe(target: &str, ok: bool) -> Input {
     let address = match target {
         "backup" => "198.51.100.20",
         "third" => "2001:db8::3",
@@ -92,7 +92,7 @@ pub(super) fn probe(target: &str, ok: bool) -> Input {
     })
 }
 
-pub(super) fn reload(source: usize) -> Input {
+pub(crate) fn reload(source: usize) -> Input {
     Input::Reload(Reload {
         by: "test".into(),
         config: Arc::new(config()),
@@ -104,7 +104,7 @@ pub(super) fn reload(source: usize) -> Input {
     })
 }
 
-pub(super) fn order(command: serde_json::Value) -> Input {
+pub(crate) fn order(command: serde_json::Value) -> Input {
     let command: Command = serde_json::from_value(command).unwrap();
     Input::Operator(OperatorCommand {
         by: "ann".into(),
@@ -114,14 +114,14 @@ pub(super) fn order(command: serde_json::Value) -> Input {
 }
 
 /// A fold that goes on: state and the time of the last input.
-pub(super) struct Lane {
-    pub(super) state: State,
-    pub(super) at: i64,
+pub(crate) struct Lane {
+    pub(crate) state: State,
+    pub(crate) at: i64,
 }
 
 impl Lane {
     /// With the configuration in force; what that came to is the first step.
-    pub(super) fn new() -> (Self, Vec<Event>) {
+    pub(crate) fn new() -> (Self, Vec<Event>) {
         let mut lane = Self {
             state: State::default(),
             at: BEGIN,
@@ -130,13 +130,13 @@ impl Lane {
         (lane, first)
     }
 
-    pub(super) fn feed(&mut self, later_ms: i64, input: Input) -> Vec<Event> {
+    pub(crate) fn feed(&mut self, later_ms: i64, input: Input) -> Vec<Event> {
         self.at += later_ms;
         step(&mut self.state, Timestamp(self.at), input, &Simple)
     }
 
     /// So many good and bad probes in turn, one a second.
-    pub(super) fn probes(&mut self, count: usize) -> Vec<Vec<Event>> {
+    pub(crate) fn probes(&mut self, count: usize) -> Vec<Vec<Event>> {
         let one =
             |index: usize| self.feed(1_000, probe(TARGETS[index % 3], !index.is_multiple_of(7)));
         (0..count).map(one).collect()
@@ -196,7 +196,7 @@ fn any_other() -> impl Strategy<Value = Input> {
 }
 
 /// The steps of a world to which anything may happen.
-pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Vec<Event>>> {
+pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Vec<Event>>> {
     let input = prop_oneof![5 => any_probe().boxed(), 1 => any_other().boxed()];
     prop::collection::vec((0..8_000_i64, input), 0..most).prop_map(|inputs| {
         let (mut lane, first) = Lane::new();

@@ -15,7 +15,10 @@ fn scenarios() -> Vec<(String, Scenario)> {
     let mut found: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .collect();
     found.sort();
     let read = |path: &std::path::PathBuf| {
@@ -110,7 +113,10 @@ fn what_is_described_is_what_happens() {
 #[test]
 fn one_event_more_changes_nothing_but_what_it_is_about() {
     let scenarios = scenarios();
-    let (_, quiet) = scenarios.iter().find(|(name, _)| name == "all-down").unwrap();
+    let (_, quiet) = scenarios
+        .iter()
+        .find(|(name, _)| name == "all-down")
+        .unwrap();
     let mut quiet = quiet.clone();
     quiet.events.clear();
     let mut lossy = quiet.clone();
@@ -149,6 +155,9 @@ kind = "clock"
 from = "1m"
 "#;
     let found = config::scenario("x.toml", text).unwrap_err();
-    let said: Vec<String> = found.iter().map(sidestep::model::Diagnostic::headline).collect();
+    let said: Vec<String> = found
+        .iter()
+        .map(sidestep::model::Diagnostic::headline)
+        .collect();
     insta::assert_snapshot!(said.join("\n"), @"");
 }
