@@ -59,7 +59,7 @@ pub struct Explanation {
     pub evaluations: usize,
     /// What stands beside the policy.
     pub guard: Guard,
-    /// The last results of the targets of which facts were read.
+    /// The last results of the targets of which facts were read; of all where none were.
     pub observations: Vec<SeriesSeen>,
 }
 

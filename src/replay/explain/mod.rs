@@ -293,14 +293,14 @@ fn guard(past: &Past, known: &ServiceState) -> Guard {
     }
 }
 
-/// The last results of the targets of which facts were read; of all where no facts are known.
+/// The last results of the targets of which facts were read; of all where none were.
 fn observations(past: &Past, state: &State, asked: Option<&Asked>) -> Vec<SeriesSeen> {
-    let concerned = |target: &TargetName| {
-        asked.is_none_or(|asked| {
-            let mut reads = asked.traced.reads.iter();
-            reads.any(|read| target_of(&read.fact) == Some(target))
-        })
-    };
+    let reads = asked.map_or(&[][..], |asked| &asked.traced.reads);
+    let read: Vec<&TargetName> = reads
+        .iter()
+        .filter_map(|read| target_of(&read.fact))
+        .collect();
+    let concerned = |target: &TargetName| read.is_empty() || read.contains(&target);
     let world = state.world();
     let groups = world.groups.iter().filter(|group| concerned(&group.target));
     let mut seen = Vec::new();
