@@ -293,24 +293,25 @@ fn targets(top: &Table<'_>) -> Vec<ScenarioTarget> {
 
 fn event(table: &Table<'_>, scenario: &Scenario) -> Option<ScenarioEvent> {
     table.needs(&["kind", "from"], "an event");
-    let kind = kind(table)?;
-    let from_ms = table.duration("from", INSTANTS_MS)?.value;
+    let kind = kind(table);
+    let from = table.duration("from", INSTANTS_MS);
+    let from_ms = from.map_or(0, |from| from.value);
     let to = table.duration("to", INSTANTS_MS);
     let to_ms = to.map_or(scenario.length_ms, |to| to.value);
-    if to_ms <= from_ms {
+    if from.is_some() && to_ms <= from_ms {
         let message = "`to` must be after `from`";
         table.doc.error(table.at_key("to"), message);
     }
     let targets = scenario.targets.iter().map(|target| target.name.as_str());
     let vantages = scenario.vantages.iter().map(|vantage| vantage.as_str());
-    let targets: Vec<&str> = named(table, "target", targets.collect());
-    let vantages: Vec<&str> = named(table, "vantage", vantages.collect());
+    let targets: Vec<&str> = named(table, "target", &targets.collect::<Vec<_>>());
+    let vantages: Vec<&str> = named(table, "vantage", &vantages.collect::<Vec<_>>());
     Some(ScenarioEvent {
         from_ms,
         to_ms,
         targets: targets.into_iter().map(Into::into).collect(),
         vantages: vantages.into_iter().map(Into::into).collect(),
-        kind,
+        kind: kind?,
     })
 }
 
@@ -380,7 +381,7 @@ fn kind(table: &Table<'_>) -> Option<Happening> {
 }
 
 /// Names of one kind, one as text or a list; each must be among `known`.
-fn named<'t>(table: &Table<'t>, key: &str, known: Vec<&str>) -> Vec<&'t str> {
+fn named<'t>(table: &Table<'t>, key: &str, known: &[&str]) -> Vec<&'t str> {
     let texts = match table.text(key) {
         Some(one) => vec![one],
         None => table

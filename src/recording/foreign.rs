@@ -125,7 +125,7 @@ impl Gathered {
             order.push(key.target.clone());
             finals.push(Some(series.add(key)));
         }
-        let targets = in_order(order, &reading.order)?;
+        let targets = in_order(&order, &reading.order)?;
         let config = config(&targets, spacings, series.keys());
         let header = Header {
             by: by.to_owned(),
@@ -180,7 +180,7 @@ impl Gathered {
 }
 
 /// Targets in the order that was asked for, then in that of their appearance.
-fn in_order(seen: Vec<TargetName>, order: &[TargetName]) -> Result<Vec<TargetName>, String> {
+fn in_order(seen: &[TargetName], order: &[TargetName]) -> Result<Vec<TargetName>, String> {
     let mut targets: Vec<TargetName> = Vec::new();
     let known: BTreeSet<&TargetName> = seen.iter().collect();
     for name in order {
@@ -197,7 +197,7 @@ fn in_order(seen: Vec<TargetName>, order: &[TargetName]) -> Result<Vec<TargetNam
         }
     }
     let mut taken = BTreeSet::new();
-    for name in order.iter().chain(&seen) {
+    for name in order.iter().chain(seen) {
         if taken.insert(name.clone()) {
             targets.push(name.clone());
         }

@@ -133,7 +133,7 @@ impl Start {
             Some(service) => config.services.contains_key(service),
             None => true,
         };
-        let mut state = State::default();
+        let (mut state, mut begun) = (State::default(), false);
         let mut known: BTreeSet<ServiceName> = config.services.keys().cloned().collect();
         if ahead.front().is_some_and(early) || !is_there(&config) {
             loop {
@@ -146,6 +146,7 @@ impl Start {
                     ahead.push_front(passage);
                     break;
                 }
+                begun = true;
                 match passage {
                     Passage::State(whole) => state = *whole,
                     Passage::Event(event) => state.apply(&event),
@@ -153,7 +154,6 @@ impl Start {
                 known.extend(state.world().config.services.keys().cloned());
             }
         }
-        let begun = state.world().seq > 0;
         let config = if begun {
             &state.world().config
         } else {

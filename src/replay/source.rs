@@ -10,6 +10,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Pieces of a journal that are looked at for its first configuration; it is among the first few.
@@ -160,7 +161,7 @@ pub(crate) enum Beginning {
     /// A state.
     State(Box<State>),
     /// The first configuration of all.
-    Config(Config),
+    Config(Arc<Config>),
 }
 
 impl Beginning {
@@ -168,7 +169,7 @@ impl Beginning {
     pub(crate) fn config(&self) -> Config {
         match self {
             Self::State(state) => (*state.world().config).clone(),
-            Self::Config(config) => config.clone(),
+            Self::Config(config) => (**config).clone(),
         }
     }
 }
@@ -184,7 +185,7 @@ pub(crate) fn beginning(
         found = match &passage {
             Passage::State(state) => Some(Beginning::State(state.clone())),
             Passage::Event(event) => match &event.what {
-                What::Config(config) => Some(Beginning::Config((*config.config).clone())),
+                What::Config(config) => Some(Beginning::Config(Arc::clone(&config.config))),
                 _ => None,
             },
         };

@@ -3,6 +3,7 @@
 mod bad_configurations;
 mod commands;
 mod probe;
+mod recordings;
 
 use std::{
     path::Path,

@@ -267,7 +267,7 @@ fn a_prometheus_range_query_is_read() {
         .collect();
     for text in [
         ANSWER.to_owned(),
-        one_line.clone(),
+        one_line,
         format!("[{}]", split.join(",")),
         split.join("\n"),
     ] {
@@ -307,7 +307,7 @@ fn a_prometheus_range_query_is_read() {
     assert!(
         told_
             .results
-            .starts_with("1 0 blackbox probe prometheus good\n2 0 blackbox probe fra good 41200\n"),
+            .starts_with("1 0 blackbox probe fra good 41200\n2 0 blackbox probe prometheus good\n"),
         "{}",
         told_.results
     );

@@ -159,5 +159,16 @@ from = "1m"
         .iter()
         .map(sidestep::model::Diagnostic::headline)
         .collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    assert_eq!(
+        said,
+        [
+            "x.toml:4:1: `timeout` must be below `interval`",
+            "x.toml:5:1: unknown key 'sed', did you mean 'seed'?",
+            "x.toml:9:8: unknown `kind` 'don', did you mean 'down'?",
+            "x.toml:11:1: an event of this kind needs `period`",
+            "x.toml:13:10: unknown target 'primry': did you mean 'primary'?",
+            "x.toml:15:1: `to` must be after `from`",
+            "x.toml:16:1: an event of this kind needs `ahead` or `back`",
+        ]
+    );
 }
