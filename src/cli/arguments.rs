@@ -310,7 +310,7 @@ pub(super) struct PastArguments {
     /// The configuration whose journal to read
     #[arg(long, default_value = "sidestep.toml")]
     pub(super) config: PathBuf,
-    /// Run this policy over the observations, instead of what was decided
+    /// Ask this policy instead: over all observations where no decisions were recorded, else at that instant
     #[arg(long, value_name = "FILE")]
     pub(super) policy: Option<PathBuf>,
     /// Give a parameter of the policy another value; may be repeated

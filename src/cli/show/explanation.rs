@@ -42,7 +42,7 @@ fn field(label: &str, text: &str, look: Look) -> String {
 }
 
 fn title(explained: &Explanation, look: Look) -> String {
-    let name = Paint::Bold.on(&clean(&explained.service), look);
+    let name = format!("{}  ", clean(&explained.service));
     let mut place = format!("as of {}, event {}", instant(explained.at), explained.seq);
     if let Some(asked_at) = explained.asked_at.filter(|at| *at != explained.at) {
         let before_ms = explained.at.since_ms(asked_at);
@@ -51,7 +51,7 @@ fn title(explained: &Explanation, look: Look) -> String {
     if !explained.recorded {
         place += "; no recorded decisions: the policy was run over the observations";
     }
-    format!("{name}  {}\n\n", Paint::Dim.on(&place, look))
+    wrapped(&name, Paint::Bold, &place, look) + "\n"
 }
 
 fn decided(explained: &Explanation, look: Look) -> String {

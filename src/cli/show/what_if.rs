@@ -38,7 +38,7 @@ pub struct Run {
 /// One run as a list of times from now, and what it comes to.
 pub fn what_if(run: &Run, look: Look) -> String {
     let (injected, course) = (&run.injected, &run.course);
-    let name = Paint::Bold.on(&clean(&run.service), look);
+    let name = format!("{}  ", clean(&run.service));
     let question = format!(
         "what if {}, for {}",
         told(injected),
@@ -50,10 +50,9 @@ pub fn what_if(run: &Run, look: Look) -> String {
         names(&course.serving),
         format_ms(course.ttl_ms)
     );
-    let mut text = format!(
-        "{name}  {question}\n{}\n\n",
-        Paint::Dim.on(&clean(&place), look)
-    );
+    let mut text = wrapped(&name, Paint::Bold, &question, look);
+    text += &wrapped("", Paint::Plain, &place, look);
+    text.push('\n');
     text += &list(run, look);
     text.push('\n');
     text += &wrapped("answer     ", Paint::Dim, &left(injected, course), look);
@@ -204,7 +203,7 @@ pub fn what_if_table(runs: &[Run], left_out: usize, look: Look) -> String {
     let Some(first) = runs.first() else {
         return "the service has no targets\n".to_owned();
     };
-    let name = Paint::Bold.on(&clean(&first.service), look);
+    let name = format!("{}  ", clean(&first.service));
     let place = format!(
         "what if targets fail, for {}; from {} on, {} is answered, TTL {}",
         format_ms(first.injected.for_ms),
@@ -212,7 +211,7 @@ pub fn what_if_table(runs: &[Run], left_out: usize, look: Look) -> String {
         names(&first.course.serving),
         format_ms(first.course.ttl_ms)
     );
-    let mut text = format!("{name}  {}\n\n", Paint::Dim.on(&clean(&place), look));
+    let mut text = wrapped(&name, Paint::Bold, &place, look) + "\n";
     let (down, up): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(|run| run.course.all_down);
     let rows: Vec<Vec<Cell>> = up.iter().chain(&down).map(|run| row(run)).collect();
     text += &table(
