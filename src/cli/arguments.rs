@@ -44,6 +44,10 @@ pub(super) enum Command {
     Status(StatusArguments),
     /// What happened: probe transitions, decisions, refusals, reloads, operators, in one stream
     Log(LogArguments),
+    /// Which line decided, on which facts, and what would have changed it
+    Explain(ExplainArguments),
+    /// The present state run forward with injected failures: what is answered when, by which line
+    Whatif(WhatIfArguments),
     /// Load changed files now
     Reload(ReloadArguments),
     /// Put the shadow of a service in the place of its policy; without a service, take the reload
@@ -391,6 +395,53 @@ pub(super) struct PromoteArguments {
     pub(super) service: Option<String>,
     #[command(flatten)]
     pub(super) order: OrderArguments,
+}
+
+/// Whose past is looked at, and where it is read.
+#[derive(Debug, Args)]
+pub(super) struct PastArguments {
+    /// Whose answer
+    pub(super) service: String,
+    /// A recording or a data folder; the default is the journal of the configuration
+    pub(super) recording: Option<PathBuf>,
+    /// The configuration whose journal to read
+    #[arg(long, default_value = "sidestep.toml")]
+    pub(super) config: PathBuf,
+    /// Ask this policy instead: over all observations where no decisions were recorded, else at that instant
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// Give a parameter of the policy another value; may be repeated
+    #[arg(long = "set", value_name = "K=V")]
+    pub(super) set: Vec<String>,
+    #[command(flatten)]
+    pub(super) reading: ReadingArguments,
+    /// Print what is found as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    #[command(flatten)]
+    pub(super) past: PastArguments,
+    /// When: "2h" for two hours ago, or "2026-11-22T18:00:00Z"; the default is the end
+    #[arg(long, value_name = "T", value_parser = When::parse)]
+    pub(super) at: Option<When>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhatIfArguments {
+    #[command(flatten)]
+    pub(super) past: PastArguments,
+    /// Targets that fail from now on; without this and --slow, every single and double failure
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub(super) fail: Vec<String>,
+    /// Targets that answer slowly from now on: TARGET, just within the timeout, or TARGET=1200ms
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub(super) slow: Vec<String>,
+    /// For how long; then they are well again
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse_ms, default_value = "10m")]
+    pub(super) for_ms: i64,
 }
 
 #[derive(Debug, Args)]

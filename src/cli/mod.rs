@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod demo;
+mod explain;
 mod init;
 pub mod log;
 mod order;
@@ -17,6 +18,7 @@ mod serve;
 pub mod show;
 mod status;
 mod test;
+mod whatif;
 
 use arguments::{Arguments, Command};
 use clap::{CommandFactory as _, Parser as _};
@@ -58,6 +60,8 @@ pub fn run() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Whatif(arguments) => whatif::run(&arguments),
         Command::Reload(arguments) => status::reload(&arguments),
         Command::Promote(arguments) => promote::run(&arguments),
         Command::Switch(arguments) => order::switch(&arguments),

@@ -19,6 +19,7 @@ use crate::{
     },
     journal::Journal,
     model::{Diagnostic, ServiceName, Timestamp},
+    policy::Library,
 };
 use std::{
     collections::BTreeMap,
@@ -232,7 +233,7 @@ impl Operations for Operator {
         let wall = at.plus_ms(world.wall_offset_ms);
         let order = orders::admit(&state, wall, order, force)?;
         let concerned = orders::concerned(&state, &order.command);
-        let policies = outlook::library_of(&state, &concerned);
+        let policies = Library::of(&state, &concerned);
         Ok(orders::plan(&state, at, &order, &policies))
     }
 

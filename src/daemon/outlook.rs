@@ -12,10 +12,7 @@ use crate::{
     model::{ServiceName, duration::format_ms},
     policy::Library,
 };
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// How far ahead an outlook looks ...
 const HORIZON_MS: i64 = 3_600_000;
@@ -28,7 +25,7 @@ const LOOKS_FOR: Duration = Duration::from_secs(1);
 /// What would change a service's answer next; nothing for a service that does not exist.
 pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
     let world = state.world();
-    let library = library_of(state, std::slice::from_ref(service));
+    let library = Library::of(state, std::slice::from_ref(service));
     let horizon_ms = horizon_ms(state, service);
     let began = Instant::now();
     let goes_on = |run| began.elapsed() < LOOKS_FOR * run;
@@ -60,26 +57,6 @@ pub(super) fn next(state: &State, service: &ServiceName) -> Vec<String> {
             outlook.if_active_fails,
         ),
     ]
-}
-
-/// The policies of these services, compiled anew for this thread. Versions that decided before are
-/// not among them: where a policy faults, the built-in one stands in.
-pub(super) fn library_of(state: &State, services: &[ServiceName]) -> Library {
-    let (world, library) = (state.world(), Library::new());
-    let mut adopted = BTreeSet::new();
-    for name in services {
-        let version = world.service(name).map(|known| &known.policy);
-        let Some(configured) = world.config.services.get(name) else {
-            continue;
-        };
-        if adopted.insert(version)
-            && let Some(text) = world.policies.get(&configured.policy)
-            && let Ok(candidate) = library.candidate(configured, text)
-        {
-            library.adopt(&candidate);
-        }
-    }
-    library
 }
 
 /// How far ahead a service's outlook looks: less far where it is probed very often.

@@ -43,7 +43,7 @@ pub struct Evaluation {
 }
 
 /// What a policy or its stand-in said, and who that was.
-struct Heard {
+pub(super) struct Heard {
     proposal: Proposal,
     version: PolicyVersion,
     by: By,
@@ -51,7 +51,7 @@ struct Heard {
 }
 
 /// What is to be served, and why.
-struct Ruling {
+pub(super) struct Ruling {
     serve: Vec<TargetName>,
     reason: String,
     by: By,
@@ -112,12 +112,12 @@ pub(super) fn evaluate(
     Some(Conclusion {
         fault,
         decision: differs.then_some(decision),
-        evaluation: shown(state, index, heard, ruling),
+        evaluation: evaluation(state, index, heard, ruling),
     })
 }
 
 /// Asks the policy; where it faults and what is served is down, its predecessor and the built-in.
-fn ask(state: &State, policy: &dyn Policy, index: usize) -> Heard {
+pub(super) fn ask(state: &State, policy: &dyn Policy, index: usize) -> Heard {
     let version = state.world.services[index].policy.clone();
     let fault = match propose(state, policy, index, &version) {
         Ok(proposal) => {
@@ -210,7 +210,7 @@ fn propose(
 }
 
 /// What is to be served: freeze, override, what is gone, then the policy within the rails.
-fn rule(state: &State, index: usize, heard: &Heard) -> Ruling {
+pub(super) fn rule(state: &State, index: usize, heard: &Heard) -> Ruling {
     let world = &state.world;
     let service = &world.services[index];
     if let Some(ruling) = ordered(state, index) {
@@ -455,8 +455,8 @@ fn differs(state: &State, index: usize, new: &Decision) -> bool {
         || !new.remember.is_empty()
 }
 
-/// What operators are shown.
-fn shown(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
+/// What operators are shown of a ruling.
+pub(super) fn evaluation(state: &State, index: usize, heard: Heard, ruling: Ruling) -> Evaluation {
     let overruled = (ruling.reason != heard.proposal.reason).then_some(heard.proposal.reason);
     let wanted = match heard.proposal.action {
         Action::Serve(targets) => Some(targets),

@@ -14,6 +14,7 @@
     clippy::iter_over_hash_type
 )]
 
+pub mod again;
 pub mod aggregate;
 pub mod answers;
 pub mod evaluate;
@@ -21,6 +22,7 @@ pub mod event;
 mod guard;
 pub mod input;
 mod isolation;
+pub mod lens;
 mod narrow;
 pub mod operations;
 pub mod orders;
@@ -37,6 +39,7 @@ pub mod state;
 mod step;
 pub mod target_state;
 mod target_view;
+mod target_windows;
 pub mod view;
 
 pub use answers::{AnswerTable, ServiceAnswer, answers};

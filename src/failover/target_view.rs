@@ -1,37 +1,26 @@
-//! The view of a target: what a policy may read of its series, its windows and its data.
+//! The view of a target: what a policy may read of its series and its data.
 //!
-//! Streaks and ages are aggregated as [`super::aggregate`] says. Times are ms; windows are
-//! (now − window, now], over the first monitor in scope.
+//! Streaks and ages are aggregated as [`super::aggregate`] says. Times are ms. Windows are in
+//! [`super::target_windows`].
 
 use super::{
     aggregate::{Group, Worst, over_monitors},
     input::Freshness,
-    series::{Series, WindowResult},
+    lens::{Asked, Fact, Subject},
+    series::Series,
     target_state::TargetState,
     view::ServiceView,
 };
-use crate::model::{FailureReason, MonitorName, Target, TargetName, Timestamp, VantageName};
+use crate::model::{FailureReason, MonitorName, Param, Target, TargetName, Timestamp, VantageName};
 use std::net::IpAddr;
 
 /// A target of a service as its policy sees it: all of it, or one vantage or monitor.
 #[derive(Clone, Debug)]
 pub struct TargetView {
-    service: ServiceView,
+    pub(super) service: ServiceView,
     position: usize,
-    vantage: Option<VantageName>,
+    pub(super) vantage: Option<VantageName>,
     monitor: Option<usize>,
-}
-
-/// Why a window has no figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoFigure {
-    /// Fewer than 80 % of the probes that were due have a result.
-    TooFewResults,
-    /// The window is longer than results are kept: a fault.
-    LongerThanKept {
-        /// How long they are kept, ms.
-        kept_ms: i64,
-    },
 }
 
 impl TargetView {
@@ -52,12 +41,12 @@ impl TargetView {
         self.service.world.config.targets.get(self.name())
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.service.world.at
     }
 
     /// The groups in scope: one for each monitor, or the one monitor.
-    fn groups(&self) -> impl Iterator<Item = &Group> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Group> {
         let groups = &self.service.state().targets[self.position].groups;
         let scope = match self.monitor {
             Some(monitor) => groups.get(monitor..=monitor).unwrap_or_default(),
@@ -66,11 +55,6 @@ impl TargetView {
         let groups = scope.iter().map(|&index| &self.service.world.groups[index]);
         // A monitor of a family that the target lacks probes nothing and says nothing.
         groups.filter(|group| !group.addresses.is_empty())
-    }
-
-    /// The group of `loss`, `p50` and `p95`: the service's first monitor, or the one in scope.
-    fn window_group(&self) -> Option<&Group> {
-        self.groups().next()
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Series> {
@@ -97,6 +81,41 @@ impl TargetView {
             worst,
             value,
         )
+    }
+
+    /// A fact of this target.
+    pub(super) fn fact(&self, word: &'static str, argument: Option<i64>) -> Fact {
+        let service = self.service.world.config.services.get(self.service.name());
+        let monitors = service.map_or(&[][..], |service| &service.monitors);
+        Fact {
+            of: Subject::Target {
+                name: self.name().clone(),
+                vantage: self.vantage.clone(),
+                monitor: self.monitor.and_then(|index| monitors.get(index)).cloned(),
+            },
+            word,
+            argument: argument.map(Param::Int),
+        }
+    }
+
+    /// A fact as it is, or as it is supposed to be.
+    fn read(&self, word: &'static str, argument: Option<i64>, real: i64) -> i64 {
+        self.read_for(word, argument, real, None)
+    }
+
+    /// The same, read for a comparison.
+    fn read_for(
+        &self,
+        word: &'static str,
+        argument: Option<i64>,
+        real: i64,
+        asked: Option<Asked>,
+    ) -> i64 {
+        let Some(lens) = &self.service.lens else {
+            return real;
+        };
+        let value = lens.read(self.fact(word, argument), real.into(), asked);
+        value.int().unwrap_or(real)
     }
 
     /// This target as one vantage sees it.
@@ -159,27 +178,48 @@ impl TargetView {
 
     /// Whether it is withdrawn from answers.
     pub fn drained(&self) -> bool {
-        self.state().is_drained()
+        let drained = self.state().is_drained();
+        let Some(lens) = &self.service.lens else {
+            return drained;
+        };
+        let drained = lens.drained(self.name()).unwrap_or(drained);
+        lens.note(self.fact("drained", None), drained.into(), None);
+        drained
     }
 
     /// Length of the current streak of bad probes.
     pub fn failures(&self) -> i64 {
-        self.value(Worst::Most, |series| i64::from(series.failures))
+        self.bad_streak(None)
     }
 
     /// Length of the current streak of good probes.
     pub fn successes(&self) -> i64 {
-        self.value(Worst::Fewest, |series| i64::from(series.successes))
+        self.good_streak(None)
     }
 
     /// `failures >= n`.
     pub fn is_down(&self, n: i64) -> bool {
-        self.failures() >= n
+        self.bad_streak(Some(("is_down", n))) >= n
     }
 
     /// `successes >= n`.
     pub fn is_up(&self, n: i64) -> bool {
-        self.successes() >= n
+        self.good_streak(Some(("is_up", n))) >= n
+    }
+
+    /// The same for `service.up(n)`.
+    pub(super) fn is_among_up(&self, n: i64) -> bool {
+        self.good_streak(Some(("up", n))) >= n
+    }
+
+    fn bad_streak(&self, asked: Option<Asked>) -> i64 {
+        let streak = self.value(Worst::Most, |series| i64::from(series.failures));
+        self.read_for("failures", None, streak, asked)
+    }
+
+    fn good_streak(&self, asked: Option<Asked>) -> i64 {
+        let streak = self.value(Worst::Fewest, |series| i64::from(series.successes));
+        self.read_for("successes", None, streak, asked)
     }
 
     /// How many vantages have a fresh result of any monitor.
@@ -187,17 +227,20 @@ impl TargetView {
         let mut fresh: Vec<&VantageName> = self.fresh().map(|series| &series.vantage).collect();
         fresh.sort();
         fresh.dedup();
-        i64::try_from(fresh.len()).unwrap_or(i64::MAX)
+        let vantages = i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+        self.read("vantages", None, vantages)
     }
 
     /// How many vantages have seen `n` bad probes in a row under some monitor.
     pub fn vantages_failing(&self, n: i64) -> i64 {
-        self.count_vantages(Worst::Most, |series| i64::from(series.failures), n)
+        let failing = self.count_vantages(Worst::Most, |series| i64::from(series.failures), n);
+        self.read("vantages_failing", Some(n), failing)
     }
 
     /// How many vantages have seen `n` good probes in a row under every monitor.
     pub fn vantages_passing(&self, n: i64) -> i64 {
-        self.count_vantages(Worst::Fewest, |series| i64::from(series.successes), n)
+        let passing = self.count_vantages(Worst::Fewest, |series| i64::from(series.successes), n);
+        self.read("vantages_passing", Some(n), passing)
     }
 
     fn count_vantages(&self, worst: Worst, value: impl Fn(&Series) -> i64 + Copy, n: i64) -> i64 {
@@ -232,139 +275,81 @@ impl TargetView {
     /// nothing is fresh.
     pub fn clean_for_ms(&self) -> i64 {
         let now = self.now();
-        self.value(Worst::Fewest, |s| {
+        let clean_for_ms = self.value(Worst::Fewest, |s| {
             now.since_ms(s.last_bad_at.unwrap_or(s.began_at))
-        })
+        });
+        self.read("clean_for", None, clean_for_ms)
     }
 
     /// ms since the last good result; since the streaks began anew where there was none; 0 while
     /// nothing is fresh.
     pub fn dirty_for_ms(&self) -> i64 {
         let now = self.now();
-        self.value(Worst::Most, |s| {
+        let dirty_for_ms = self.value(Worst::Most, |s| {
             now.since_ms(s.last_good_at.unwrap_or(s.began_at))
-        })
+        });
+        self.read("dirty_for", None, dirty_for_ms)
     }
 
     /// ms since it was last left; ms since 1970 where it never was.
     pub fn left_for_ms(&self) -> i64 {
         let left_at = self.service.state().left_at.get(self.name());
-        self.now().since_ms(left_at.copied().unwrap_or_default())
+        let left_for_ms = self.now().since_ms(left_at.copied().unwrap_or_default());
+        self.read("left_for", None, left_for_ms)
     }
 
     /// ms since the last result; ms since 1970 where there was none.
     pub fn age_ms(&self) -> i64 {
         let last_at = self.all_series().filter_map(|series| series.last_at).max();
-        self.now().since_ms(last_at.unwrap_or_default())
+        let age_ms = self.now().since_ms(last_at.unwrap_or_default());
+        self.read("age", None, age_ms)
     }
 
     /// The reason of the last bad result, where there was any.
     pub fn error(&self) -> Option<FailureReason> {
         let failed = self.all_series().filter(|series| series.error.is_some());
-        failed
-            .max_by_key(|series| (series.last_bad_at, series.failures))?
-            .error
-    }
-
-    /// Failed probes in the window, per mille, rounded up.
-    ///
-    /// # Errors
-    /// Too few results, or a window longer than results are kept.
-    pub fn loss(&self, window_ms: i64) -> Result<i64, NoFigure> {
-        let (mut bad, mut all) = (0_i64, 0_i64);
-        self.in_window(window_ms, |result| {
-            all += 1;
-            bad += i64::from(result.rtt_us.is_none());
-        })?;
-        Ok((bad * 1_000 + all - 1) / all.max(1))
-    }
-
-    /// A percentile of the round-trip times of good probes in the window, ms, nearest rank,
-    /// rounded up. `percent` is 1–100.
-    ///
-    /// # Errors
-    /// Too few results (also: none of them good), or a window longer than results are kept.
-    pub fn percentile_ms(&self, window_ms: i64, percent: usize) -> Result<i64, NoFigure> {
-        let mut rtts = Vec::new();
-        self.in_window(window_ms, |result| rtts.extend(result.rtt_us))?;
-        if rtts.is_empty() {
-            return Err(NoFigure::TooFewResults);
+        let last = failed.max_by_key(|series| (series.last_bad_at, series.failures));
+        let error = last.and_then(|series| series.error);
+        if let Some(lens) = &self.service.lens {
+            let word = error.map_or("", |error| error.word());
+            lens.note(self.fact("error", None), word.into(), None);
         }
-        let rank = (rtts.len() * percent).div_ceil(100).clamp(1, rtts.len());
-        let (_, value, _) = rtts.select_nth_unstable(rank - 1);
-        Ok(i64::from(value.div_ceil(1_000)))
-    }
-
-    /// How many results a window of the first monitor holds: what an evaluation is charged for.
-    pub fn results_in(&self, window_ms: i64) -> usize {
-        let mut count = 0;
-        // A window without a figure was looked through all the same.
-        let _ = self.in_window(window_ms, |_| count += 1);
-        count
-    }
-
-    /// Calls `each` for every result in the window, over the series of the first monitor.
-    fn in_window(
-        &self,
-        window_ms: i64,
-        mut each: impl FnMut(&WindowResult),
-    ) -> Result<(), NoFigure> {
-        let kept_ms = self.service.kept_ms();
-        if window_ms > kept_ms {
-            return Err(NoFigure::LongerThanKept { kept_ms });
-        }
-        let Some(group) = self.window_group() else {
-            return Err(NoFigure::TooFewResults);
-        };
-        let (mut results, mut due) = (0_i64, 0_i64);
-        let in_scope =
-            |series: &&Series| self.vantage.as_ref().is_none_or(|v| *v == series.vantage);
-        for series in group.series.iter().filter(in_scope) {
-            let before = results;
-            for result in series.window(self.now(), window_ms) {
-                results += 1;
-                each(result);
-            }
-            // A series that was silent throughout was not probed: nothing was due.
-            if results > before {
-                due += (window_ms / group.interval_ms.max(1)).max(1);
-            }
-        }
-        if results == 0 || results.saturating_mul(100) < due.saturating_mul(80) {
-            return Err(NoFigure::TooFewResults);
-        }
-        Ok(())
+        error
     }
 
     /// Whether the copy of the data is recent enough.
     pub fn freshness(&self) -> Freshness {
-        self.state().freshness
+        let freshness = self.state().freshness;
+        let Some(lens) = &self.service.lens else {
+            return freshness;
+        };
+        let real = freshness.word().into();
+        let value = lens.read(self.fact("freshness", None), real, None);
+        let known = [Freshness::Fresh, Freshness::Stale, Freshness::Unknown];
+        let supposed = known.into_iter().find(|one| value == one.word().into());
+        supposed.unwrap_or(freshness)
     }
 
     /// How far the copy is behind, ms; −1 unknown.
     pub fn data_age_ms(&self) -> i64 {
-        self.state().data_age_ms
+        self.read("data_age", None, self.state().data_age_ms)
     }
 
     /// Differences from the primary.
     pub fn drift(&self) -> i64 {
-        self.state().drift
+        self.read("drift", None, self.state().drift)
     }
 
     /// Days until the first certificate expires; −1 unknown.
     pub fn cert_days(&self) -> i64 {
-        self.fresh()
-            .filter_map(|series| series.cert_days)
-            .min()
-            .map_or(-1, i64::from)
+        let days = self.fresh().filter_map(|series| series.cert_days).min();
+        self.read("cert_days", None, days.map_or(-1, i64::from))
     }
 
     /// The largest number that an `exec` monitor gave; −1 none.
     pub fn number(&self) -> i64 {
-        self.fresh()
-            .filter_map(|series| series.value)
-            .max()
-            .unwrap_or(-1)
+        let value = self.fresh().filter_map(|series| series.value).max();
+        self.read("value", None, value.unwrap_or(-1))
     }
 
     /// Whether any probe of it was ever good.

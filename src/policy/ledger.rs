@@ -4,7 +4,10 @@
 //! Registered functions hold the ledger; [`super::running`] opens it before and reads it after a
 //! call. It holds no view, so nothing of the state outlives the call.
 
-use crate::policy::limits::{OPERATIONS, RESULTS_PER_OPERATION};
+use crate::{
+    failover::lens::Lens,
+    policy::limits::{OPERATIONS, RESULTS_PER_OPERATION},
+};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
@@ -22,9 +25,23 @@ struct Pages {
     charged: Cell<u64>,
     /// Statements that ran, by number, each once.
     ran: RefCell<BTreeSet<usize>>,
+    /// Whom to tell the line that reads a fact; only a tracing engine does.
+    lens: RefCell<Option<Rc<Lens>>>,
 }
 
 impl Ledger {
+    /// Facts are read through `lens` from now on, or through none.
+    pub(super) fn trace(&self, lens: Option<Rc<Lens>>) {
+        *self.0.lens.borrow_mut() = lens;
+    }
+
+    /// The script is at a line, about to read a fact.
+    pub(super) fn at_line(&self, line: u32) {
+        if let Some(lens) = &*self.0.lens.borrow() {
+            lens.at_line(line);
+        }
+    }
+
     /// A fresh page for the next evaluation.
     pub(super) fn open(&self) {
         self.0.made.borrow_mut().clear();

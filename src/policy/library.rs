@@ -5,7 +5,7 @@
 
 use super::{BUILTIN_SOURCE, coverage::Coverage, engine, ledger::Ledger, load, running::Running};
 use crate::{
-    failover::{Policy, PolicyFault, Proposal, ServiceView},
+    failover::{Policy, PolicyFault, Proposal, ServiceView, State},
     model::{
         Diagnostic, Params, PolicyText, PolicyVersion, Service, ServiceName, service,
         service::OnFault,
@@ -71,16 +71,16 @@ impl Default for Library {
 impl Library {
     /// A library with the built-in policy.
     pub fn new() -> Self {
-        Self::of(engine::engine, false)
+        Self::over(engine::engine, false)
     }
 
     /// A library whose policies note which of their statements run. They decide as they do in
     /// any other, more slowly and with more room for operations.
     pub fn covering() -> Self {
-        Self::of(engine::covering, true)
+        Self::over(engine::covering, true)
     }
 
-    fn of(engine: fn(&Ledger) -> Engine, covers: bool) -> Self {
+    fn over(engine: fn(&Ledger) -> Engine, covers: bool) -> Self {
         let ledger = Ledger::default();
         let library = Self {
             engine: engine(&ledger),
@@ -100,6 +100,26 @@ impl Library {
             .candidate(&nobody(), &text)
             .unwrap_or_else(|found| unreachable!("the built-in policy loads: {found:?}"));
         library.adopt(&candidate);
+        library
+    }
+
+    /// The policies of these services, compiled anew for this thread. Versions that decided before are
+    /// not among them: where a policy faults, the built-in one stands in.
+    pub fn of(state: &State, services: &[ServiceName]) -> Self {
+        let (world, library) = (state.world(), Self::new());
+        let mut adopted = BTreeSet::new();
+        for name in services {
+            let version = world.service(name).map(|known| &known.policy);
+            let Some(configured) = world.config.services.get(name) else {
+                continue;
+            };
+            if adopted.insert(version)
+                && let Some(text) = world.policies.get(&configured.policy)
+                && let Ok(candidate) = library.candidate(configured, text)
+            {
+                library.adopt(&candidate);
+            }
+        }
         library
     }
 

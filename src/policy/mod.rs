@@ -19,11 +19,13 @@ mod lint;
 mod load;
 mod params;
 mod running;
+pub mod tracer;
 
 pub use api::definitions;
 pub use condition::{Figure, condition};
 pub use coverage::Coverage;
 pub use library::{Candidate, Library};
+pub use tracer::{Traced, Tracer};
 
 /// Version of the engine, for the journal.
 pub const RHAI_VERSION: &str = "1.27.0";

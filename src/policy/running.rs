@@ -11,7 +11,7 @@ use super::{
     limits::{COVERED, OPERATIONS},
 };
 use crate::failover::{PolicyFault, Proposal, ServiceView};
-use rhai::{AST, Caches, Dynamic, Engine, EvalContext, GlobalRuntimeState, Scope};
+use rhai::{AST, ASTNode, Caches, Dynamic, Engine, EvalContext, Expr, GlobalRuntimeState, Scope};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
@@ -71,6 +71,18 @@ impl Running {
         let (places, ran) = self.statements.as_ref()?;
         let ran = ran.borrow();
         Some(Coverage::of(places, |number| ran.contains(&number)))
+    }
+
+    /// Every whole number in the tree: parameters are in place of their names.
+    pub(super) fn numbers(&self) -> BTreeSet<i64> {
+        let mut numbers = BTreeSet::new();
+        self.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            if let Some(ASTNode::Expr(Expr::IntegerConstant(number, _))) = path.last() {
+                numbers.insert(*number);
+            }
+            true
+        });
+        numbers
     }
 
     /// Calls `decide`.

@@ -16,6 +16,7 @@
 mod cut;
 mod divergence;
 mod entry;
+pub mod explain;
 pub mod export;
 mod figures;
 mod fold;

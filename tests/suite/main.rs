@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod daemon;
 mod dns;
+mod explain;
 mod fold;
 mod journal;
 mod policies;

@@ -1,12 +1,12 @@
 //! Columns, wrapping and colours: text that fits, whatever is in it.
 
 use super::Look;
-use crate::model::{Timestamp, text::cut};
+use crate::model::Timestamp;
 
-pub(in crate::cli) use crate::model::text::clean;
+pub(in crate::cli) use crate::model::text::{clean, cut};
 
 /// The narrowest text that is tried for.
-const WIDTH_MIN: usize = 40;
+pub(super) const WIDTH_MIN: usize = 40;
 
 /// Colours by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! ages are as of the overview. Text that comes from elsewhere (reasons, names, files) is cleaned
 //! of control characters, so that it cannot drive the terminal.
 
+mod explanation;
 pub(super) mod layout;
 mod one_service;
 mod order;
@@ -12,12 +13,15 @@ mod promotion;
 mod reload;
 mod shadows;
 mod table;
+mod what_if;
 
+pub use explanation::explanation;
 pub use one_service::service;
 pub use order::{ordered, plan};
 pub use promotion::{promoted, promotion};
 pub use reload::reload;
 pub use table::status;
+pub use what_if::{Run, what_if, what_if_table};
 
 use crate::failover::{
     By, Rail,

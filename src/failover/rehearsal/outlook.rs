@@ -5,10 +5,11 @@
 //! last were. The state that is served is not touched.
 
 use super::{
-    lane::{Finding, Lane, lane_of},
+    lane::Lane,
+    onward::Onward,
     runner::{Change, Rehearsal},
 };
-use crate::failover::{Input, Policy, State, aggregate::Group, input::WitnessResult};
+use crate::failover::{Policy, State};
 use crate::model::{ServiceName, TargetName};
 
 /// What would change the answer next; `at_ms` of a change counts from now.
@@ -61,96 +62,31 @@ fn forward(
     failing: Option<&TargetName>,
     goes_on: &dyn Fn() -> bool,
 ) -> (Option<Change>, i64) {
-    let groups: Vec<&Group> = groups(state, service).collect();
-    let now = state.world().at;
     let serving = state.world().service(service).map(|known| &known.serving);
     let serving = serving.cloned().unwrap_or_default();
-    let mut rehearsal = Rehearsal::going_on(state, service, policy);
-    let mut repeats = Vec::new();
-    for group in groups {
-        for series in group.fresh(now, None) {
-            let Some(mut lane) = lane_of(group, series) else {
-                continue;
-            };
-            let last = match series.error.filter(|_| series.failures > 0) {
-                Some(reason) => Finding::Bad { reason, took_ms: 0 },
-                None if series.failures > 0 => lane.timeout(),
-                None => Finding::Good {
-                    rtt_us: series.rtt_us.unwrap_or(0),
-                },
-            };
-            // The last result was there so long after its probe began.
-            let began = lane.next.minus_ms(last.took_ms());
-            lane.next = began.max(now.plus_ms(1));
-            repeats.push((
-                lane.target.clone(),
-                lane.monitor.clone(),
-                lane.address,
-                lane.vantage.clone(),
-                last,
-            ));
-            rehearsal.lanes.push(lane);
-        }
-    }
-    let world = |lane: &Lane| {
-        if failing == Some(&lane.target) {
-            return lane.timeout();
-        }
-        let place = (&lane.target, &lane.monitor, lane.address, &lane.vantage);
-        let last = repeats
-            .iter()
-            .find(|(t, m, a, v, _)| (t, m, *a, v) == place);
-        last.map_or(Finding::Nothing, |found| found.4)
+    let mut onward = Onward::from(state, service, policy);
+    let repeats = onward.repeats();
+    let world = |lane: &Lane| match failing == Some(&lane.target) {
+        true => lane.timeout(),
+        false => repeats.of(lane),
     };
-    // Witnesses are asked again and again: an answer from before a failure does not count.
-    let round_ms = rehearsal.lanes.iter().map(|lane| lane.interval_ms).min();
-    let round_ms = round_ms.unwrap_or(horizon_ms).max(1);
+    let round_ms = onward.round_ms().unwrap_or(horizon_ms).max(1);
     let (mut until_ms, mut looked_ms) = (0, 0);
-    while until_ms < horizon_ms && rehearsal.serving() == serving && goes_on() {
+    while until_ms < horizon_ms && onward.rehearsal.serving() == serving && goes_on() {
         until_ms = until_ms.saturating_add(round_ms).min(horizon_ms);
         let on = |r: &Rehearsal<'_>| r.serving() == serving && goes_on();
-        rehearsal.run_while(until_ms, |lane, _| world(lane), on);
-        if rehearsal.serving() == serving && goes_on() {
-            ask_witnesses(&mut rehearsal, until_ms);
+        onward
+            .rehearsal
+            .run_while(until_ms, |lane, _| world(lane), on);
+        if onward.rehearsal.serving() == serving && goes_on() {
+            onward.ask_witnesses(until_ms);
             looked_ms = until_ms;
         }
     }
-    let changes = rehearsal.changes().iter();
+    let changes = onward.rehearsal.changes().iter();
     let mut changes = changes.filter(|change| change.serve != serving);
     match changes.next() {
         Some(change) => (Some(change.clone()), horizon_ms),
         None => (None, looked_ms),
     }
-}
-
-/// Every witness that was asked before gives its last result again.
-fn ask_witnesses(rehearsal: &mut Rehearsal<'_>, at_ms: i64) {
-    let world = rehearsal.state().world();
-    let vantage = world.config.server.name.clone();
-    let asked: Vec<_> = world
-        .witnesses
-        .iter()
-        .map(|(&witness, known)| (witness, known.ok))
-        .collect();
-    for (witness, ok) in asked {
-        let result = WitnessResult {
-            vantage: vantage.clone(),
-            witness,
-            ok,
-            error: None,
-        };
-        rehearsal.feed(at_ms, Input::Witness(result));
-    }
-}
-
-/// The results that a service's policy reads.
-fn groups<'a>(state: &'a State, service: &ServiceName) -> impl Iterator<Item = &'a Group> {
-    let world = state.world();
-    let slots = world
-        .service(service)
-        .into_iter()
-        .flat_map(|known| &known.targets);
-    slots
-        .flat_map(|slot| &slot.groups)
-        .map(|&index| &world.groups[index])
 }

@@ -13,6 +13,7 @@ use crate::failover::{
     narrowed, next_deadline, step, step_numbered,
 };
 use crate::model::{Config, PolicyText, ServiceName, TargetName, Timestamp};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Where the time of a rehearsal begins: 2026-01-05T00:00:00Z, a Monday.
@@ -24,7 +25,7 @@ const CHANGES_MAX: usize = 10_000;
 const FAULTS_MAX: usize = 100;
 
 /// A change of the served set, or the first answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// When, ms after the rehearsal's begin.
     pub at_ms: i64,
@@ -69,6 +70,7 @@ pub struct Rehearsal<'a> {
     /// Every series that is probed; the caller may change phases, add and remove.
     pub lanes: Vec<Lane>,
     changes: Vec<Change>,
+    said: Vec<Change>,
     decisions: Vec<(u32, By)>,
     faults: Vec<PolicyFault>,
 }
@@ -105,6 +107,7 @@ impl<'a> Rehearsal<'a> {
             begin,
             lanes: Vec::new(),
             changes: Vec::new(),
+            said: Vec::new(),
             decisions: Vec::new(),
             faults: Vec::new(),
         };
@@ -137,6 +140,7 @@ impl<'a> Rehearsal<'a> {
             begin,
             lanes: Vec::new(),
             changes: Vec::new(),
+            said: Vec::new(),
             decisions: Vec::new(),
             faults: Vec::new(),
         }
@@ -166,6 +170,11 @@ impl<'a> Rehearsal<'a> {
     /// The first answer and every change of the served set since, oldest first.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Every decision since, also where what is served stayed, oldest first.
+    pub fn said(&self) -> &[Change] {
+        &self.said
     }
 
     /// Every fault of the policy, oldest first, at most a hundred.
@@ -284,11 +293,14 @@ impl<'a> Rehearsal<'a> {
                 if !self.decisions.contains(&said) && self.decisions.len() < CHANGES_MAX {
                     self.decisions.push(said);
                 }
+                let at_ms = event.at.since_ms(self.begin);
+                if self.said.len() < CHANGES_MAX {
+                    self.said.push(Change::of(at_ms, decision));
+                }
                 let last = self.changes.last();
                 if last.is_none_or(|last| last.serve != decision.serve)
                     && self.changes.len() < CHANGES_MAX
                 {
-                    let at_ms = event.at.since_ms(self.begin);
                     self.changes.push(Change::of(at_ms, decision));
                 }
             }

@@ -30,9 +30,10 @@ fn fault(message: impl Into<String>) -> Box<EvalAltResult> {
     Box::new(EvalAltResult::ErrorRuntime(refusal, Position::NONE))
 }
 
-/// Registers the whole API; returns what was registered.
-pub(super) fn register(engine: &mut Engine, ledger: &Ledger) -> Vec<Entry> {
-    let mut registry = Registry::new(engine);
+/// Registers the whole API; returns what was registered. Where it is for `tracing`, words that
+/// read facts tell the ledger their line first.
+pub(super) fn register(engine: &mut Engine, ledger: &Ledger, tracing: bool) -> Vec<Entry> {
+    let mut registry = Registry::new(engine, tracing.then(|| ledger.clone()));
     service::register(&mut registry);
     target::register(&mut registry, ledger);
     list::register(&mut registry);

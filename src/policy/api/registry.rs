@@ -1,7 +1,7 @@
 //! The registry: words of the API with their descriptions, and the definitions file made of them.
 
 use crate::policy::{engine::UNITS, ledger::Ledger};
-use rhai::{Engine, RhaiNativeFunc, Variant};
+use rhai::{Dynamic, Engine, NativeCallContext, RhaiFunc, RhaiNativeFunc, Variant};
 
 /// What a word stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,11 @@ pub(in crate::policy) enum On {
 }
 
 impl On {
+    /// Whether its words read facts.
+    fn has_facts(self) -> bool {
+        matches!(self, Self::Service | Self::Target | Self::Probe)
+    }
+
     /// The word for it in messages and in the definitions.
     pub(in crate::policy) fn word(self) -> &'static str {
         match self {
@@ -69,13 +74,16 @@ impl Entry {
 pub(super) struct Registry<'e> {
     pub(super) engine: &'e mut Engine,
     entries: Vec<Entry>,
+    /// Whom to tell the line of each read.
+    tracing: Option<Ledger>,
 }
 
 impl<'e> Registry<'e> {
-    pub(super) fn new(engine: &'e mut Engine) -> Self {
+    pub(super) fn new(engine: &'e mut Engine, tracing: Option<Ledger>) -> Self {
         Self {
             engine,
             entries: Vec::new(),
+            tracing,
         }
     }
 
@@ -92,7 +100,18 @@ impl<'e> Registry<'e> {
         doc: &'static str,
         get: impl Fn(&mut T) -> V + 'static,
     ) {
-        self.engine.register_get(name, get);
+        match self.tracing.clone().filter(|_| on.has_facts()) {
+            Some(ledger) => {
+                let traced = move |context: NativeCallContext<'_>, from: &mut T| {
+                    ledger.at_line(crate::policy::fault::line(context.call_position()));
+                    get(from)
+                };
+                self.engine.register_get(name, traced);
+            }
+            None => {
+                self.engine.register_get(name, get);
+            }
+        }
         self.entries.push(Entry {
             on,
             name,
@@ -103,17 +122,23 @@ impl<'e> Registry<'e> {
     }
 
     /// A function or method; `params` without the receiver.
-    pub(super) fn function<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+    pub(super) fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, C>(
         &mut self,
         on: On,
         name: &'static str,
         (params, returns): (&'static str, &'static str),
         doc: &'static str,
-        call: impl RhaiNativeFunc<A, N, X, R, F> + 'static,
+        call: C,
     ) where
         R: Variant + Clone,
+        C: RhaiNativeFunc<A, N, X, R, F> + 'static,
     {
-        self.engine.register_fn(name, call);
+        match self.tracing.clone().filter(|_| on.has_facts()) {
+            Some(ledger) => self.traced_method(ledger, name, &C::param_types(), call),
+            None => {
+                self.engine.register_fn(name, call);
+            }
+        }
         self.entries.push(Entry {
             on,
             name,
@@ -124,9 +149,30 @@ impl<'e> Registry<'e> {
     }
 }
 
+impl Registry<'_> {
+    /// A method that tells its line before it is called.
+    fn traced_method<A: 'static, const N: usize, const X: bool, R: 'static, const F: bool>(
+        &mut self,
+        ledger: Ledger,
+        name: &'static str,
+        parameters: &[std::any::TypeId],
+        call: impl RhaiNativeFunc<A, N, X, R, F> + 'static,
+    ) {
+        // A function by value would take its first argument away from the variable it stands in.
+        let RhaiFunc::Method { func, .. } = call.into_rhai_function(true, false) else {
+            unreachable!("what reads facts takes its subject by reference");
+        };
+        let traced = move |context: NativeCallContext<'_>, arguments: &mut [&mut Dynamic]| {
+            ledger.at_line(crate::policy::fault::line(context.call_position()));
+            func(Some(context), arguments)
+        };
+        self.engine.register_raw_fn(name, parameters, traced);
+    }
+}
+
 /// Every word of the API, as registered.
 pub(in crate::policy) fn entries() -> Vec<Entry> {
-    super::register(&mut Engine::new_raw(), &Ledger::default())
+    super::register(&mut Engine::new_raw(), &Ledger::default(), false)
 }
 
 /// The text of `policies/api.d.rhai`: what editors and people read.

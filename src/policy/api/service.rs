@@ -122,14 +122,14 @@ fn times(registry: &mut Registry<'_>) {
         "hour",
         "int",
         "Hour of the day, 0-23, UTC.",
-        |s: &mut S| s.now().hour(),
+        |s: &mut S| s.hour(),
     );
     registry.property(
         Service,
         "weekday",
         "int",
         "Day of the week, 1-7, Monday is 1, UTC.",
-        |s: &mut S| s.now().weekday(),
+        |s: &mut S| s.weekday(),
     );
 }
 

@@ -1,6 +1,7 @@
 //! The daemon in this process: real files, real sockets, real time.
 
 mod examples;
+mod explain;
 mod files;
 mod kill;
 mod memory;

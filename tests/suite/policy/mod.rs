@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod world;
+pub(crate) mod world;
 
 mod api;
 mod coverage;
