@@ -6,8 +6,8 @@
 
 use super::{Header, Reading, Seen, SeriesKey, series::Series};
 use crate::model::{
-    Config, Monitor, MonitorName, MonitorPatch, Service, Target, TargetName, Timestamp,
-    config::ServerConfig, diagnostic::did_you_mean,
+    Config, FailureReason, Monitor, MonitorName, MonitorPatch, Service, Target, TargetName,
+    Timestamp, config::ServerConfig, diagnostic::did_you_mean,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +35,8 @@ impl Point {
             series: self.series,
             ok: self.ok,
             rtt_us: self.rtt_us.filter(|_| self.ok),
-            error: None,
+            // Somebody else's program said so, and did not say why.
+            error: (!self.ok).then_some(FailureReason::Plugin),
             late: false,
             local: None,
             cert_days: None,

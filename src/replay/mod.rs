@@ -407,8 +407,8 @@ fn put_together(
     Report {
         replay: 1,
         truth: truth_report(&truths, window, request),
+        policy: policy_in_words(request, config, services, fidelity.is_some()),
         fidelity,
-        policy: policy_in_words(request),
         against: compared.then(|| against_in_words(request)),
         difference: recorded
             .as_ref()
@@ -533,11 +533,23 @@ fn swept(sets: &[Params], sweeps: &[Vec<Figures>]) -> Vec<Swept> {
     .collect()
 }
 
-fn policy_in_words(request: &Request) -> String {
+fn policy_in_words(
+    request: &Request,
+    config: &Config,
+    services: &[ServiceName],
+    recorded: bool,
+) -> String {
     let candidate = &request.candidate;
     let mut words = match &candidate.policy {
         Some(text) => text.name.to_string(),
-        None => "as recorded".to_owned(),
+        None => {
+            let own = services.iter().filter_map(|name| config.services.get(name));
+            let mut names: Vec<&str> = own.map(|service| service.policy.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let as_recorded = if recorded { " as recorded" } else { "" };
+            format!("{}{as_recorded}", names.join(", "))
+        }
     };
     for (name, value) in &candidate.set {
         words += &format!(", {name} = {value}");

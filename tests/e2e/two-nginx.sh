@@ -106,6 +106,7 @@ while status www 2>&1 | grep -q first_off; do
     sleep 0.05
 done
 
+middle=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
 say "no witness reachable: nothing switches, and status says why"
 ip addr del $WITNESS/32 dev lo
 stop primary
@@ -180,4 +181,15 @@ sys.exit(0 if good and same else 1)
 PY
 }
 faithful "$DIR/data"
+say "so does what is exported, whole, from the middle on, and read back into a journal"
+export_to() { "$BIN" export --config "$DIR/sidestep.toml" -o "$@" >> "$DIR/export.log" 2>&1 || { cat "$DIR/export.log"; die "export $*"; }; }
+export_to "$DIR/whole.jsonl.zst"
+faithful "$DIR/whole.jsonl.zst"
+export_to "$DIR/cut.jsonl" --service www --since "$middle"
+sed -n 2p "$DIR/cut.jsonl" | grep -q '"state":' || die "a stretch does not begin with its state"
+faithful "$DIR/cut.jsonl"
+"$BIN" import "$DIR/whole.jsonl.zst" --data "$DIR/again" || die "import"
+faithful "$DIR/again"
+"$BIN" explain www "$DIR/whole.jsonl.zst" --at "$middle" | head -n 12
+[ -z "${KEEP_RECORDING:-}" ] || cp "$DIR/whole.jsonl.zst" "$KEEP_RECORDING"
 say "ok"

@@ -4,6 +4,7 @@ mod bad_configurations;
 mod commands;
 mod probe;
 mod recordings;
+mod replay;
 mod tests;
 
 use std::{

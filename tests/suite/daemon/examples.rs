@@ -139,8 +139,8 @@ fn every_example_starts_probes_and_answers_its_primary() {
         if example.ends_with("systemd") {
             continue; // A unit: tests/e2e/systemd-unit.sh reads it.
         }
-        if example.ends_with("scenarios") {
-            continue; // Recordings to be: recording::scenarios makes them.
+        if example.ends_with("scenarios") || example.ends_with("replay") {
+            continue; // Recordings and what becomes one: recording::scenarios, cli::replay.
         }
         let folder = tempfile::tempdir().unwrap();
         let text = fs::read_to_string(example.join("sidestep.toml")).unwrap();

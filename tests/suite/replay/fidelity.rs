@@ -49,6 +49,20 @@ proptest! {
     }
 }
 
+/// Recordings of earlier versions, each kept as it was exported.
+#[test]
+fn what_earlier_versions_recorded_comes_again() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/replay/recordings");
+    let mut count = 0;
+    for recording in std::fs::read_dir(folder).unwrap() {
+        let found = report(&recording.unwrap().path());
+        is_faithful(&found);
+        assert!(found.fidelity.unwrap().decisions > 5);
+        count += 1;
+    }
+    assert!(count > 0, "none are kept");
+}
+
 #[test]
 fn the_end_of_another_service_s_override_hastens_nobody() {
     // A policy that faults often is asked once a second; what ends elsewhere does not change that.
