@@ -91,7 +91,7 @@ fn lines(out: &mut impl Write, observations: u64) {
         chance = chance
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let bad = (target == 0 && round % 120_960 < 120) || (chance >> 33) % 2_000 == 0;
+        let bad = (target == 0 && round % 120_960 < 120) || (chance >> 33).is_multiple_of(2_000);
         let at = BEGIN + round * 5_000 + target as i64 * 1_600;
         let (name, address) = TARGETS[target];
         let outcome = match bad {
