@@ -5,4 +5,5 @@ mod fidelity;
 mod figures;
 mod odd;
 mod report;
+mod scenarios;
 mod world;
