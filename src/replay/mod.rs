@@ -48,14 +48,17 @@ pub use source::Source;
 pub use variant::Variant;
 
 use crate::model::{
-    Config, PolicyText, ServiceName, TargetName, Timestamp, diagnostic::did_you_mean,
+    Config, PolicyText, ServiceName, TargetName, Timestamp, VantageName, diagnostic::did_you_mean,
 };
 use compose::put_together;
 use incidents::Incidents;
-use input::Counter;
+use input::{Counter, InputReport};
 use plan::{Parts, jobs, work_through};
 use reading::Reading;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use sweep::{Sweep, combinations};
 use truth::Measure;
 use variant::VariantError;
@@ -146,6 +149,9 @@ pub fn replay(
     counter.configured(&reading.config);
     let config = Arc::clone(&reading.config);
     let (input, done) = work_through(reading, counter, jobs, request.since, progress)?;
+    if let Some(vantage) = &request.candidate.without_vantage {
+        is_known(vantage, &input)?;
+    }
     let parts = Parts::of(done, &services, &sets);
     parts.overflow()?;
     Ok(put_together(
@@ -170,6 +176,27 @@ fn services(reading: &Reading, request: &Request) -> Result<Vec<ServiceName>, St
         |meant| format!("did you mean '{meant}'?"),
     );
     Err(format!("the recording has no service '{wanted}': {hint}"))
+}
+
+/// That anything was seen from a vantage that is to be left out.
+fn is_known(vantage: &VantageName, input: &InputReport) -> Result<(), String> {
+    let all = input.targets.values().flat_map(BTreeMap::keys);
+    let known: BTreeSet<&str> = all.map(VantageName::as_str).collect();
+    if known.contains(vantage.as_str()) || input.observations == 0 {
+        return Ok(());
+    }
+    let hint = did_you_mean(vantage, known.iter().copied()).map_or_else(
+        || {
+            format!(
+                "it has {}",
+                known.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        },
+        |meant| format!("did you mean '{meant}'?"),
+    );
+    Err(format!(
+        "--without-vantage: the recording has no vantage '{vantage}', {hint}"
+    ))
 }
 
 fn targets<'c>(config: &'c Config, services: &[ServiceName]) -> Vec<&'c TargetName> {

@@ -200,9 +200,13 @@ impl Variant {
                 service.name
             )));
         }
-        let others = service.targets.iter();
-        let others = others.filter(|name| !self.order.contains(name));
-        Ok(self.order.iter().chain(others).cloned().collect())
+        let mut order: Vec<TargetName> = Vec::new();
+        for name in self.order.iter().chain(&service.targets) {
+            if !order.contains(name) {
+                order.push(name.clone());
+            }
+        }
+        Ok(order)
     }
 }
 

@@ -78,6 +78,9 @@ pub fn verdict(report: &Report) -> String {
     let candidate = &report.candidate;
     let down = format_ms(candidate.down_served_ms);
     let switches = counted(candidate.switches, "switch", "switches");
+    if report.input.observations == 0 {
+        return "nothing was observed: nothing can be said".to_owned();
+    }
     match (report.verdict, &report.recorded) {
         (Verdict::Same, _) => "the same answers throughout".to_owned(),
         (_, Some(recorded)) => {

@@ -82,6 +82,13 @@ fn exit_codes_say_what_came_of_it() {
             1,
             "the recording has no service 'api': it has imported",
         ),
+        (
+            "--without-vantage nobody",
+            1,
+            "the recording has no vantage 'nobody', it has local",
+        ),
+        ("--order backup,backup", 0, ""),
+        ("--since 2030-01-01T00:00:00Z", 0, ""),
         ("--order backupp", 1, "did you mean 'backup'?"),
         (
             "--since 2026-11-04T00:00:00Z --until 2026-11-03T00:00:00Z",
