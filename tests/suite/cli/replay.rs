@@ -39,6 +39,18 @@ fn the_readme_shows_what_a_new_user_sees() {
 }
 
 #[test]
+fn the_readme_shows_what_explain_says() {
+    let command =
+        "$ sidestep explain imported examples/replay/monitor.csv --at 2026-11-02T02:11:30Z";
+    let shown = block("README.md", command);
+    let said = sidestep(repository(), &arguments(&command[2..]));
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    for line in &shown[1..] {
+        assert!(said.out.lines().any(|found| found == line), "{}", said.out);
+    }
+}
+
+#[test]
 fn every_command_of_the_example_runs() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(

@@ -121,6 +121,15 @@ fn the_budget_is_what_held() {
 }
 
 #[test]
+fn a_yes_that_would_be_a_no_is_found() {
+    let source = "fn decide(service) {\n if service.primary.drained { return serve(service.backups[0], \"drained\"); }\n hold(\"fine\")\n}";
+    let mut recorded = Recorded::with(config(&["primary", "backup", "third"]), source);
+    recorded.rounds(3, &WELL);
+    let flips = all(&recorded.explained());
+    assert_eq!(flips, ["primary.drained false -> true => backup:2"]);
+}
+
+#[test]
 fn the_search_is_bounded_and_the_nearest_comes_first() {
     let mut recorded = Recorded::shipped();
     recorded.rounds(10, &WELL).rounds(90, &PRIMARY_BAD);
