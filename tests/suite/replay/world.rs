@@ -64,7 +64,9 @@ pub(super) struct Life {
 }
 
 pub(super) fn config(dice: &mut Dice) -> Config {
-    let targets = ["primary", "backup", "third"].into_iter().zip([
+    // A reload may give a target another name, or end a service.
+    let third = ["third", "third", "renamed"][dice.below(3) as usize];
+    let targets = ["primary", "backup", third].into_iter().zip([
         "192.0.2.10",
         "198.51.100.20",
         "203.0.113.30",
@@ -86,11 +88,15 @@ pub(super) fn config(dice: &mut Dice) -> Config {
         "targets": targets,
         "monitors": { "tcp": { "name": "tcp", "kind": "tcp", "port": 80, "interval_ms": 2_000 + 1_000 * dice.below(2), "timeout_ms": 1_000 } },
         "services": {
-            "www": service("www", &["primary", "backup", "third"], budget),
-            "api": service("api", &["third", "primary"], None),
+            "www": service("www", &["primary", "backup", third], budget),
+            "api": service("api", &[third, "primary"], None),
         },
     });
-    serde_json::from_value(config).unwrap()
+    let mut config: Config = serde_json::from_value(config).unwrap();
+    if dice.below(6) == 0 {
+        config.services.remove("api");
+    }
+    config
 }
 
 /// A life of so many inputs.
@@ -224,7 +230,12 @@ fn probe(dice: &mut Dice, moods: &[u64; 3]) -> Input {
         _ => dice.below(2) == 0,
     };
     Input::Probe(Observation {
-        target: ["primary", "backup", "third"][index].into(),
+        target: match index {
+            0 => "primary".into(),
+            1 => "backup".into(),
+            _ if dice.below(4) == 0 => "renamed".into(),
+            _ => "third".into(),
+        },
         monitor: "tcp".into(),
         address: None,
         vantage: ["local", "local", "far"][dice.below(3) as usize].into(),
