@@ -61,6 +61,49 @@ impl State {
         Some(Self::of(world_of(whole, config)))
     }
 
+    /// One service put back among all that is known: `whole` as it stands, but the service as it is
+    /// here, with its own results where it has them. What a reload takes over from this is what it
+    /// takes over live, also of targets that only others used.
+    #[must_use]
+    pub fn widened(&self, whole: &Self) -> Self {
+        let (own, mut world) = (self.world(), World::clone(whole.world()));
+        let mut config = Config::clone(&world.config);
+        config.zones.clear();
+        config.services.clone_from(&own.config.services);
+        config.targets.extend(own.config.targets.clone());
+        config.monitors.extend(own.config.monitors.clone());
+        for group in &mut world.groups {
+            match own.group_index(&group.target, &group.monitor) {
+                Some(index) => group.clone_from(&own.groups[index]),
+                None => group.services.clear(),
+            }
+        }
+        world.services.clone_from(&own.services);
+        let (groups, targets) = (&world.groups, &world.targets);
+        let place = |group: &Group| {
+            let wanted = (&group.target, &group.monitor);
+            let found =
+                groups.binary_search_by(|known| (&known.target, &known.monitor).cmp(&wanted));
+            found.ok()
+        };
+        for slot in world
+            .services
+            .iter_mut()
+            .flat_map(|service| &mut service.targets)
+        {
+            let known = slot.groups.iter().map(|&index| &own.groups[index]);
+            slot.groups = known.filter_map(place).collect();
+            let found = targets.binary_search_by(|known| known.name.cmp(&slot.target));
+            slot.index = found.unwrap_or(0);
+        }
+        world.policies.clone_from(&own.policies);
+        world.config = Arc::new(config);
+        (world.shadow, world.at, world.seq) = (None, own.at, own.seq);
+        world.partings.clear();
+        world.ends_at = world.next_end();
+        Self::of(world)
+    }
+
     /// Takes over what was observed, ordered and measured from a state of the same service: its own
     /// decisions, switches and memory stay. For a fold that missed some of its inputs.
     pub fn catch_up(&mut self, other: &Self) {

@@ -81,7 +81,7 @@ struct Snapshot {
 }
 
 /// The kinds of lines beside `probe`, as [`What`] and [`Snapshot`] have them.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "start",
     "tick",
     "witness",
@@ -95,6 +95,7 @@ const KINDS: [&str; 15] = [
     "fault",
     "ended",
     "refused",
+    "shadow",
     "gap",
     "state",
 ];

@@ -42,12 +42,14 @@ pub struct Side {
 }
 
 impl Side {
-    fn of(served: &Served) -> Self {
+    /// What is answered at an instant, with what was said of it last.
+    fn of(timeline: &Timeline, served: &Served, at: Timestamp) -> Self {
+        let said = timeline.said_at(at, served.at);
         Self {
             serve: served.serve.clone(),
             ttl_ms: served.ttl_ms,
-            reason: served.reason.clone(),
-            line: served.line,
+            reason: said.map_or(&served.reason, |said| &said.reason).clone(),
+            line: said.map_or(served.line, |said| said.line),
         }
     }
 }
@@ -72,7 +74,7 @@ pub(super) fn divergences(
         if old.serve == new.serve && (!ttl || old.ttl_ms == new.ttl_ms) {
             continue;
         }
-        let sides = (Side::of(old), Side::of(new));
+        let sides = (Side::of(recorded, old, at), Side::of(candidate, new, at));
         if let Some(last) = found.last_mut()
             && last.to == at
             && (&last.recorded.serve, &last.candidate.serve) == (&sides.0.serve, &sides.1.serve)

@@ -116,6 +116,11 @@ impl Fold {
         }
     }
 
+    /// From when on it is replayed, where that is later than it begins.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
     /// Whether the replay began.
     pub(super) fn runs(&self) -> bool {
         self.runs
@@ -205,18 +210,26 @@ impl Fold {
         self.input(seen.at, seen.seq, Input::Probe(observation))
     }
 
-    /// Takes any other event; what followed from it. Decisions and their like are applied until
+    /// Takes any other event; what followed from it. A configuration takes over from the `whole`,
+    /// all that was known of every service before it, where that is known. Decisions and their like are applied until
     /// the replay begins, and left alone from then on.
     ///
     /// # Errors
     /// The variant cannot be run on this configuration.
-    pub(super) fn event(&mut self, event: &Event) -> Result<Vec<Event>, VariantError> {
+    pub(super) fn event(
+        &mut self,
+        event: &Event,
+        whole: Option<&State>,
+    ) -> Result<Vec<Event>, VariantError> {
         match &event.what {
             What::Policy(text) => {
                 self.texts.insert(text.name.clone(), text.clone());
                 return Ok(Vec::new());
             }
             What::Config(config) => {
+                if let Some(whole) = whole.filter(|_| self.config.is_some()) {
+                    self.state = self.state.widened(whole);
+                }
                 self.config = Some(Arc::clone(&config.config));
                 return self.reload(event.at, event.seq, &config.by);
             }
@@ -379,6 +392,14 @@ impl Fold {
         let next = why.map(|why| (why.to_owned(), at));
         self.end_hold(at);
         self.held = next;
+    }
+
+    /// Counts anew from an instant on.
+    pub(super) fn count_from(&mut self, at: Timestamp) {
+        self.counts = Counts::default();
+        if let Some((_, since)) = &mut self.held {
+            *since = at;
+        }
     }
 
     /// Counts the hold that is under way up to an instant.

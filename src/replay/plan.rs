@@ -87,7 +87,7 @@ pub(super) fn work_through(
     }
     let workers = shares
         .into_iter()
-        .map(|share| Worker::start(share, since, reading.beside()));
+        .map(|share| Worker::start(share, since, reading.beside(), reading.observes()));
     let workers = workers
         .collect::<Result<Vec<Worker>, _>>()
         .map_err(|error| format!("no thread can be started: {error}"))?;

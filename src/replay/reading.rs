@@ -32,6 +32,8 @@ pub(super) struct Reading {
     until: Option<Timestamp>,
     /// The configuration with which it begins.
     pub(super) config: Arc<Config>,
+    /// It has no configuration but its header's.
+    by_header: bool,
 }
 
 impl Reading {
@@ -100,7 +102,13 @@ impl Reading {
             known_series: 0,
             until,
             config,
+            by_header,
         })
+    }
+
+    /// Whether configurations come while it is read, so that what is known of others matters.
+    pub(super) fn observes(&self) -> bool {
+        !self.by_header
     }
 
     /// Texts that it brings along.

@@ -13,7 +13,7 @@ use super::{
     variant::Variant,
 };
 use crate::{
-    failover::{Decision, Event, What},
+    failover::{Decision, Event, State, What},
     model::{PolicyText, ServiceName, Timestamp},
     policy::Library,
     recording::SeriesKey,
@@ -75,7 +75,8 @@ pub(super) struct Recorded {
     from_header: bool,
     /// Why no policy is asked any more.
     broken: Option<String>,
-    begins_with_state: bool,
+    /// From when on it counts, until that is reached.
+    starts_at: Option<Timestamp>,
 }
 
 /// What a recorded run came to; `None` where no decisions are recorded.
@@ -103,7 +104,7 @@ impl Recorded {
             in_force: None,
             from_header: false,
             broken: None,
-            begins_with_state: false,
+            starts_at: since,
         }
     }
 
@@ -112,7 +113,14 @@ impl Recorded {
     }
 
     /// Takes what comes next.
-    pub(super) fn take(&mut self, entry: &Entry) {
+    pub(super) fn take(&mut self, entry: &Entry, whole: Option<&State>) {
+        if let (Some(since), Some((at, _))) = (self.starts_at, entry.place())
+            && at >= since
+        {
+            self.settle();
+            self.fold.count_from(since);
+            self.starts_at = None;
+        }
         match entry {
             Entry::Event(event) => match &event.what {
                 What::Decision(decision) if decision.service == self.fold.service => {
@@ -121,7 +129,7 @@ impl Recorded {
                 What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Shadow(_) => {
                     self.apply(event);
                 }
-                _ => self.input(event),
+                _ => self.input(event, whole),
             },
             Entry::Probe(seen) => {
                 self.settle();
@@ -131,9 +139,6 @@ impl Recorded {
             }
             Entry::State(state) => {
                 self.settle();
-                if self.last.is_none() {
-                    self.begins_with_state = true;
-                }
                 let known = self.fold.known(state);
                 self.note_broken(known.err().map(|why| why.to_string()));
                 self.last = Some((state.world().at, state.world().seq));
@@ -158,7 +163,7 @@ impl Recorded {
         }
     }
 
-    fn input(&mut self, event: &Event) {
+    fn input(&mut self, event: &Event, whole: Option<&State>) {
         self.settle();
         self.last = Some((event.at, event.seq));
         if let What::Gap(gap) = &event.what {
@@ -166,7 +171,7 @@ impl Recorded {
         }
         self.from_header =
             matches!(&event.what, What::Config(config) if config.by == super::reading::BY_HEADER);
-        match self.fold.event(event) {
+        match self.fold.event(event, whole) {
             Ok(events) => self.replayed = decisions(events),
             Err(why) => self.note_broken(Some(why.to_string())),
         }
@@ -270,6 +275,7 @@ impl Recorded {
 
     fn serve(&mut self, event: &Event) {
         if let What::Decision(decision) = &event.what {
+            self.timeline.say(event.at, decision);
             let served: Served = self
                 .fold
                 .served(event.at, decision, self.timeline.changes.last());
@@ -281,7 +287,7 @@ impl Recorded {
     pub(super) fn end(mut self, at: Timestamp) -> Outcome {
         self.settle();
         self.fold.end_hold(at);
-        if self.fidelity.decisions == 0 && !self.begins_with_state && self.in_force.is_none() {
+        if self.fidelity.decisions == 0 && self.in_force.is_none() {
             return None;
         }
         if let Some(version) = &self.fold.lacks {

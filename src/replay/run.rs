@@ -8,7 +8,7 @@ use super::{
     variant::{Variant, VariantError},
 };
 use crate::{
-    failover::{Event, What},
+    failover::{Event, State, What},
     model::{PolicyText, ServiceName, Timestamp},
     policy::Library,
     recording::SeriesKey,
@@ -43,18 +43,22 @@ impl Run {
     ///
     /// # Errors
     /// The variant cannot be run.
-    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), VariantError> {
+    pub(super) fn take(
+        &mut self,
+        entry: &Entry,
+        whole: Option<&State>,
+    ) -> Result<(), VariantError> {
         if let (false, Some((at, seq))) = (self.fold.runs(), entry.place()) {
             let events = self.fold.begin_by(at, seq)?;
             if self.fold.runs() {
-                self.begin(at);
+                self.begin(self.fold.since().unwrap_or(at));
                 self.keep(&events);
             }
         }
         let events = match entry {
             Entry::Probe(seen) => self.fold.probe(seen),
             Entry::Event(event) => {
-                let events = self.fold.event(event)?;
+                let events = self.fold.event(event, whole)?;
                 if matches!(event.what, What::Config(_)) && !self.fold.is_configured() {
                     self.timeline.push(nobody(event.at));
                 }
@@ -86,6 +90,7 @@ impl Run {
     fn keep(&mut self, events: &[Event]) {
         for event in events.iter().skip(1) {
             if let What::Decision(decision) = &event.what {
+                self.timeline.say(event.at, decision);
                 let left = self.timeline.changes.last();
                 let served = self.fold.served(event.at, decision, left);
                 self.timeline.push(served);

@@ -53,11 +53,38 @@ impl Served {
 pub struct Timeline {
     /// The changes.
     pub changes: Vec<Served>,
+    /// Every decision's reason and line, also where the answer stayed as it was.
+    said: Vec<Said>,
     /// Whether there were more than are kept.
     pub overflowed: bool,
 }
 
+/// What a decision said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    at: Timestamp,
+    pub(super) reason: String,
+    pub(super) line: u32,
+}
+
 impl Timeline {
+    /// Notes what a decision said; past the most that is kept, only changes are known.
+    pub(super) fn say(&mut self, at: Timestamp, decision: &Decision) {
+        if self.said.len() < CHANGES_MAX {
+            self.said.push(Said {
+                at,
+                reason: decision.reason.clone(),
+                line: decision.line,
+            });
+        }
+    }
+
+    /// What the last decision at or before an instant said, where one came since the last change.
+    pub(super) fn said_at(&self, at: Timestamp, since: Timestamp) -> Option<&Said> {
+        let count = self.said.partition_point(|said| said.at <= at);
+        self.said[..count].last().filter(|said| said.at >= since)
+    }
+
     /// Takes an answer where it differs from the one before.
     pub(super) fn push(&mut self, served: Served) {
         let same = self

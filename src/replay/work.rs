@@ -11,9 +11,10 @@ use super::{
     variant::{Variant, VariantError},
 };
 use crate::{
-    failover::What,
+    failover::{Event, State, What},
     model::{PolicyText, ServiceName, TargetName, Timestamp},
     policy::Library,
+    recording::SeriesKey,
 };
 use std::{
     rc::Rc,
@@ -61,9 +62,10 @@ impl Worker {
         jobs: Vec<(usize, Job)>,
         since: Option<Timestamp>,
         beside: Arc<[PolicyText]>,
+        observes: bool,
     ) -> std::io::Result<Self> {
         let (batches, waiting) = sync_channel(WAITING);
-        let work = move || work(jobs, since, &beside, &waiting);
+        let work = move || work(jobs, since, &beside, observes, &waiting);
         let thread = thread::Builder::new()
             .name("replay".to_owned())
             .spawn(work)?;
@@ -108,6 +110,7 @@ fn work(
     jobs: Vec<(usize, Job)>,
     since: Option<Timestamp>,
     beside: &Arc<[PolicyText]>,
+    observes: bool,
     batches: &Receiver<Arc<Batch>>,
 ) -> Result<Vec<(usize, Done)>, VariantError> {
     let library = Rc::new(Library::new());
@@ -140,11 +143,17 @@ fn work(
         under.push((number, job));
     }
     let mut end = Timestamp::default();
+    let mut whole = Whole::default();
     for batch in batches {
+        let before = if observes {
+            whole.take(&batch)
+        } else {
+            Vec::new()
+        };
         let last = batch.entries.iter().rev().find_map(Entry::place);
         end = last.map_or(end, |(at, _)| end.max(at));
         for (_, job) in &mut under {
-            job.take(&batch)?;
+            job.take(&batch, &before)?;
         }
     }
     Ok(under
@@ -153,17 +162,65 @@ fn work(
         .collect())
 }
 
+/// All that is known of all services, told from the facts alone: no policy is asked. Services are
+/// folded apart; what a reload gives them of each other's targets is here.
+#[derive(Default)]
+struct Whole {
+    state: State,
+    keys: Vec<SeriesKey>,
+}
+
+/// The whole before each configuration of a batch, by the place of its line.
+type Before = Vec<(usize, State)>;
+
+impl Whole {
+    fn take(&mut self, batch: &Batch) -> Before {
+        self.keys.extend(batch.series.iter().cloned());
+        let mut before = Vec::new();
+        for (place, entry) in batch.entries.iter().enumerate() {
+            match entry {
+                Entry::Probe(seen) => {
+                    if let Some(key) = self.keys.get(seen.series) {
+                        let what = What::Probe(seen.observation(key));
+                        let (at, seq) = (seen.at, seen.seq);
+                        self.state.apply(&Event { at, seq, what });
+                    }
+                }
+                Entry::Event(event) => match &event.what {
+                    What::Decision(_) | What::Fault(_) | What::Shadow(_) | What::Gap(_) => {}
+                    What::Config(_) => {
+                        before.push((place, self.state.clone()));
+                        self.state.apply(event);
+                    }
+                    _ => self.state.apply(event),
+                },
+                Entry::State(state) => self.state = State::clone(state),
+                Entry::Unknown => {}
+            }
+        }
+        before
+    }
+}
+
+/// The whole before the line of a place.
+fn before_of(before: &Before, place: usize) -> Option<&State> {
+    let found = before.binary_search_by_key(&place, |(place, _)| *place);
+    found.ok().map(|index| &before[index].1)
+}
+
 impl Under {
-    fn take(&mut self, batch: &Batch) -> Result<(), VariantError> {
+    fn take(&mut self, batch: &Batch, before: &Before) -> Result<(), VariantError> {
+        let mut entries = batch.entries.iter().enumerate();
         match self {
             Self::Watch(watching) => watching.take(batch),
             Self::Recorded(recorded) => {
                 batch.series.iter().for_each(|key| recorded.add_series(key));
-                batch.entries.iter().for_each(|entry| recorded.take(entry));
+                entries.for_each(|(place, entry)| recorded.take(entry, before_of(before, place)));
             }
             Self::Run(run) => {
                 batch.series.iter().for_each(|key| run.add_series(key));
-                return batch.entries.iter().try_for_each(|entry| run.take(entry));
+                return entries
+                    .try_for_each(|(place, entry)| run.take(entry, before_of(before, place)));
             }
         }
         Ok(())
