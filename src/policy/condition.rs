@@ -38,6 +38,8 @@ impl Figure {
 pub fn condition(text: &str, figures: &BTreeMap<String, Figure>) -> Result<bool, String> {
     let mut engine = engine::engine(&super::ledger::Ledger::default());
     engine.set_max_operations(limits::OPERATIONS);
+    // An optimised group answers for names that it does not have.
+    engine.set_optimization_level(rhai::OptimizationLevel::None);
     comparisons(&mut engine);
     let mut scope = Scope::new();
     for (name, figure) in figures {

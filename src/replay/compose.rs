@@ -9,7 +9,7 @@ use super::{
     recorded::Fidelity,
     report::{Differences, Picture, Report, ServiceReport, Swept, TruthReport},
     timeline::{Served, Timeline},
-    truth::Truth,
+    truth::{Home, Truth},
 };
 use crate::model::{Config, Params, ServiceName, TargetName, Timestamp};
 use std::collections::BTreeMap;
@@ -45,10 +45,7 @@ pub(super) fn put_together(
         match &request.against {
             None | Some(Against::Recorded) => {}
             Some(Against::Primary) => {
-                recorded = Some((
-                    always_primary(config, &service, &candidate, window.0),
-                    Counts::default(),
-                ));
+                recorded = Some((always_primary(&part.homes, window.0), Counts::default()));
             }
             Some(Against::Policy(_)) => recorded = part.against,
         }
@@ -76,7 +73,7 @@ pub(super) fn put_together(
         };
         reports.insert(service, report);
     }
-    let compared = reports.values().all(|report| report.recorded.is_some()) && !services.is_empty();
+    let compared = reports.values().any(|report| report.recorded.is_some());
     let recorded =
         compared.then(|| Figures::sum(reports.values().filter_map(|r| r.recorded.as_ref())));
     let candidate = Figures::sum(reports.values().map(|report| &report.candidate));
@@ -85,6 +82,11 @@ pub(super) fn put_together(
         (true, true) => Verdict::Same,
         (true, false) => Verdict::Different,
     };
+    if !input.services_left_out.is_empty()
+        && let Some(fidelity) = &mut fidelity
+    {
+        fidelity.guaranteed = false;
+    }
     let left_out = found.len().saturating_sub(LISTED_MAX);
     found.truncate(LISTED_MAX);
     Report {
@@ -96,7 +98,7 @@ pub(super) fn put_together(
         difference: recorded
             .as_ref()
             .map(|old| Differences::of(old, &candidate)),
-        limits: limits(&input, request, verdict),
+        limits: limits(&input, request, verdict, &reports),
         input,
         recorded,
         candidate,
@@ -129,24 +131,23 @@ fn merge(all: &mut Option<Fidelity>, one: Fidelity) {
     all.notes.extend(one.notes);
 }
 
-/// No failover: the primary from the first answer on.
-fn always_primary(
-    config: &Config,
-    service: &ServiceName,
-    candidate: &Timeline,
-    from: Timestamp,
-) -> Timeline {
+/// No failover: the primary of the time, from the first answer on.
+fn always_primary(homes: &[Home], from: Timestamp) -> Timeline {
     let mut timeline = Timeline::default();
-    let configured = config.services.get(service);
-    if let Some(primary) = configured.and_then(|service| service.targets.first()) {
+    for (index, home) in homes.iter().enumerate() {
         timeline.push(Served {
-            at: candidate
-                .changes
-                .first()
-                .map_or(from, |first| first.at.min(from)),
-            serve: vec![primary.clone()],
-            place: 0,
-            ttl_ms: configured.map_or(0, |service| service.ttl_ms),
+            at: if index == 0 {
+                home.at.min(from)
+            } else {
+                home.at
+            },
+            serve: home.primary.iter().cloned().collect(),
+            place: if home.primary.is_some() {
+                0
+            } else {
+                usize::MAX
+            },
+            ttl_ms: home.ttl_ms,
             reason: "always the primary".to_owned(),
             line: 0,
             by: crate::failover::By::Guard,
@@ -261,8 +262,35 @@ fn against_in_words(request: &Request) -> String {
     }
 }
 
-fn limits(input: &InputReport, request: &Request, verdict: Verdict) -> Vec<String> {
+fn limits(
+    input: &InputReport,
+    request: &Request,
+    verdict: Verdict,
+    reports: &BTreeMap<ServiceName, ServiceReport>,
+) -> Vec<String> {
     let mut limits = Vec::new();
+    let alone = reports
+        .iter()
+        .filter(|(_, report)| report.recorded.is_none());
+    let alone: Vec<&str> = alone.map(|(name, _)| name.as_str()).collect();
+    if verdict != Verdict::Alone && !alone.is_empty() {
+        limits.push(format!(
+            "no decisions of {} are recorded: they are in the candidate's figures alone",
+            alone.join(" and ")
+        ));
+    }
+    if !input.services_left_out.is_empty() {
+        let names: Vec<&str> = input
+            .services_left_out
+            .iter()
+            .map(ServiceName::as_str)
+            .collect();
+        limits.push(format!(
+            "{} came by a reload later on: a replay has the services that it begins with, so begin \
+             later with --since",
+            names.join(" and ")
+        ));
+    }
     if verdict == Verdict::Different {
         limits.push(
             "a switch that did not happen would have changed who carries the load: from the first \

@@ -44,7 +44,8 @@ pub struct Side {
 impl Side {
     /// What is answered at an instant, with what was said of it last.
     fn of(timeline: &Timeline, served: &Served, at: Timestamp) -> Self {
-        let said = timeline.said_at(at, served.at);
+        // Who moves at this instant says why it moves; who stays says why it stays by now.
+        let said = timeline.said_at(at, served.at).filter(|_| served.at < at);
         Self {
             serve: served.serve.clone(),
             ttl_ms: served.ttl_ms,

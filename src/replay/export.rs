@@ -7,7 +7,7 @@ use super::{
     source::{beginning, header, texts_beside},
 };
 use crate::{
-    failover::{Event, State, narrowed},
+    failover::{Event, State, What, narrowed},
     journal::{self, Begin, Passage, Stretch},
     model::{Config, ServiceName, Timestamp, diagnostic::did_you_mean},
     recording::{Header, Writer},
@@ -107,6 +107,14 @@ pub fn export<W: Write>(
     Ok((out.writer, out.exported))
 }
 
+/// Whether a passage is what an input before it came to.
+fn follows(passage: &Passage) -> bool {
+    matches!(passage, Passage::Event(event) if matches!(
+        event.what,
+        What::Decision(_) | What::Fault(_) | What::Ended(_) | What::Shadow(_)
+    ))
+}
+
 /// Where an export begins.
 struct Start {
     header: Header,
@@ -142,7 +150,9 @@ impl Start {
                     None => stretch.next().transpose().map_err(said)?,
                 };
                 let Some(passage) = next else { break };
-                if !early(&passage) && is_there(&state.world().config) {
+                // What follows from an input is part of what is known with it.
+                let whole = !early(&passage) && !follows(&passage);
+                if whole && is_there(&state.world().config) {
                     ahead.push_front(passage);
                     break;
                 }

@@ -3,11 +3,11 @@
 
 use crate::{
     failover::{Event, What, event::Gap},
-    model::{Config, TargetName, Timestamp, VantageName},
+    model::{Config, ServiceName, TargetName, Timestamp, VantageName},
     recording::{Notes, Seen, SeriesKey},
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Silences, gaps and clock steps that are listed.
 const LISTED_MAX: usize = 100;
@@ -43,6 +43,8 @@ pub struct InputReport {
     pub unknown_kinds: BTreeMap<String, u64>,
     /// Lines whose time ran backwards and was taken as that of the line before.
     pub clamped: u64,
+    /// Services that a reload brought later on: they are not replayed.
+    pub services_left_out: BTreeSet<ServiceName>,
     /// The torn end that was dropped.
     pub torn: Option<String>,
 }
@@ -106,6 +108,8 @@ pub(super) struct Counter {
     series: Vec<Line>,
     keys: Vec<SeriesKey>,
     config: Option<Config>,
+    /// Those that it begins with.
+    services: BTreeSet<ServiceName>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -130,6 +134,17 @@ impl Counter {
     }
 
     pub(super) fn configured(&mut self, config: &Config) {
+        let begins = self
+            .config
+            .as_ref()
+            .is_none_or(|_| self.services.is_empty());
+        for name in config.services.keys() {
+            if begins {
+                self.services.insert(name.clone());
+            } else if !self.services.contains(name) {
+                self.report.services_left_out.insert(name.clone());
+            }
+        }
         self.config = Some(config.clone());
         for index in 0..self.keys.len() {
             let line = self.line(&self.keys[index]);

@@ -154,6 +154,10 @@ pub fn replay(
     }
     let parts = Parts::of(done, &services, &sets);
     parts.overflow()?;
+    if request.against == Some(Against::Recorded) && !parts.are_recorded() {
+        let why = "no decisions are recorded: --against none or --against POLICY compares with something else";
+        return Err(ReplayError::Failed(why.to_owned()));
+    }
     Ok(put_together(
         input, &config, &services, request, &sets, parts,
     ))

@@ -8,7 +8,7 @@ use super::{
     reading::{Progress, Reading},
     recorded,
     timeline::{CHANGES_MAX, Timeline},
-    truth::Truth,
+    truth::{Home, Truth},
     variant::Variant,
     work::{Done, Job, Worker},
 };
@@ -103,6 +103,7 @@ pub(super) fn work_through(
 /// What was found out about one service.
 pub(super) struct Part {
     pub(super) truth: Truth,
+    pub(super) homes: Vec<Home>,
     pub(super) lanes: lanes::Lanes,
     pub(super) recorded: recorded::Outcome,
     pub(super) candidate: (Timeline, Counts),
@@ -123,6 +124,7 @@ impl Parts {
             let swept = own.split_off(own.len() - sets.len());
             let mut part = Part {
                 truth: Truth::default(),
+                homes: Vec::new(),
                 lanes: lanes::Lanes::default(),
                 recorded: None,
                 candidate: Default::default(),
@@ -132,7 +134,9 @@ impl Parts {
             let mut runs = Vec::new();
             for one in own {
                 match one {
-                    Done::Watch(truth, lanes) => (part.truth, part.lanes) = (truth, lanes),
+                    Done::Watch(truth, homes, lanes) => {
+                        (part.truth, part.homes, part.lanes) = (truth, homes, lanes);
+                    }
                     Done::Recorded(outcome) => part.recorded = outcome,
                     Done::Run(timeline, counts) => runs.push((timeline, counts)),
                 }
@@ -143,6 +147,11 @@ impl Parts {
             parts.insert(service.clone(), part);
         }
         Self(parts)
+    }
+
+    /// Whether decisions of any service are recorded.
+    pub(super) fn are_recorded(&self) -> bool {
+        self.0.values().any(|part| part.recorded.is_some())
     }
 
     /// # Errors

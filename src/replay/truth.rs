@@ -74,6 +74,16 @@ pub(super) struct Watch {
     keys: Vec<SeriesKey>,
     paces: BTreeMap<TargetName, Pace>,
     monitors: Vec<MonitorName>,
+    homes: Vec<Home>,
+}
+
+/// Where a service is at home from an instant on: what is answered where there is no failover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) at: Timestamp,
+    /// `None` while the service is not configured.
+    pub(super) primary: Option<TargetName>,
+    pub(super) ttl_ms: i64,
 }
 
 /// One series.
@@ -108,6 +118,7 @@ impl Watch {
             keys: Vec::new(),
             paces: BTreeMap::new(),
             monitors: Vec::new(),
+            homes: Vec::new(),
         }
     }
 
@@ -141,6 +152,13 @@ impl Watch {
     }
 
     fn reconfigured(&mut self) {
+        let service = self.config().services.get(&self.service);
+        let home = Home {
+            at: self.world.world().at,
+            primary: service.and_then(|service| service.targets.first().cloned()),
+            ttl_ms: service.map_or(0, |service| service.ttl_ms),
+        };
+        self.homes.push(home);
         let service = self.config().services.get(&self.service);
         self.monitors = service.map(|s| s.monitors.clone()).unwrap_or_default();
         for number in 0..self.keys.len() {
@@ -212,8 +230,8 @@ impl Watch {
         }
     }
 
-    /// What was so, up to an instant.
-    pub(super) fn end(mut self, at: Timestamp) -> Truth {
+    /// What was so, up to an instant, and where the service was at home meanwhile.
+    pub(super) fn end(mut self, at: Timestamp) -> (Truth, Vec<Home>) {
         let mut truth = Truth::default();
         for line in self.lines.iter_mut().flatten() {
             let heard = line.last_at.map(|last| last.plus_ms(line.fresh_for_ms));
@@ -229,7 +247,7 @@ impl Watch {
             pace.slow.close(at);
             truth.slow.insert(target, pace.slow);
         }
-        truth
+        (truth, self.homes)
     }
 
     fn down(&self, target: &TargetName) -> Spans {

@@ -7,7 +7,7 @@ use super::{
     recorded::{self, Recorded},
     run::Run,
     timeline::Timeline,
-    truth::{Measure, Truth, Watch},
+    truth::{Home, Measure, Truth, Watch},
     variant::{Variant, VariantError},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(super) enum Job {
 /// What a job came to.
 #[derive(Debug)]
 pub(super) enum Done {
-    Watch(Truth, Lanes),
+    Watch(Truth, Vec<Home>, Lanes),
     Recorded(recorded::Outcome),
     Run(Timeline, Counts),
 }
@@ -228,7 +228,10 @@ impl Under {
 
     fn end(self, at: Timestamp) -> Done {
         match self {
-            Self::Watch(watching) => Done::Watch(watching.watch.end(at), watching.lanes),
+            Self::Watch(watching) => {
+                let (truth, homes) = watching.watch.end(at);
+                Done::Watch(truth, homes, watching.lanes)
+            }
             Self::Recorded(recorded) => Done::Recorded(recorded.end(at)),
             Self::Run(run) => {
                 let (timeline, counts) = run.end(at);

@@ -455,3 +455,40 @@ fn an_endless_switcher_is_said_to_be_one() {
     let why = run(&rows, &request).unwrap_err().to_string();
     assert!(why.starts_with("more than 200000 switches of www"), "{why}");
 }
+
+/// A recording of two services; `www` has a recorded decision, `api` none.
+#[test]
+fn no_failover_is_the_primary_of_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = record(folder.path(), &OUTAGE);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // A reload at 48 s swaps the order: the primary's outage is the backup's from then on.
+    let header: Value = serde_json::from_str(&lines[0]).unwrap();
+    let named = |list: &str| -> serde_json::Map<String, Value> {
+        let all = header[list].as_array().unwrap().iter();
+        all.map(|one| (one["name"].as_str().unwrap().to_owned(), one.clone()))
+            .collect()
+    };
+    let mut services = named("services");
+    services["www"]["targets"] = json!(["backup", "primary"]);
+    let config = json!({"by": "watch", "targets": named("targets"), "monitors": named("monitors"), "services": services});
+    let at = BEGIN + 48_000;
+    lines.insert(
+        21,
+        json!({"at": at, "seq": 1_000, "config": config}).to_string(),
+    );
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let source = Source::open(&path, &Default::default(), None).unwrap();
+    let request = Request {
+        against: Some(Against::Primary),
+        ..Request::default()
+    };
+    let found = json(&replay(source, "r.jsonl", &request, &|_, _| {}).unwrap());
+    assert_eq!(
+        found["recorded"]["down_served_ms"], 0,
+        "{:#}",
+        found["recorded"]
+    );
+    assert_eq!(found["recorded"]["on_primary_ms"], 645_000);
+}

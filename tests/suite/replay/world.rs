@@ -124,7 +124,13 @@ pub(super) fn life(seed: u64, inputs: usize) -> Life {
         }
         let input = match number {
             0 => start(),
-            1 => reload(&mut dice, &library),
+            // A replay has the services that it begins with.
+            1 => loop {
+                let first = reload(&mut dice, &library);
+                if matches!(&first, Input::Reload(reload) if reload.config.services.len() == 2) {
+                    break first;
+                }
+            },
             _ => input(&mut dice, &moods, &library, &state),
         };
         life.events.extend(step(&mut state, at, input, &library));
