@@ -75,6 +75,21 @@ fn a_recorded_decision_without_its_text_comes_again_all_the_same() {
 }
 
 #[test]
+fn what_a_shadow_did_is_no_stranger() {
+    let mut lines = failover();
+    lines.push(r#"{"at":1763800016000,"seq":30,"shadow":{"parted":{"service":"www","apart":true,"serving":["primary"],"shadow":["backup"]}}}"#.to_owned());
+    let found = report(&recording(&lines)).unwrap();
+    assert_eq!(found["input"]["unknown_kinds"], json!({}));
+    assert_eq!(
+        (
+            &found["fidelity"]["guaranteed"],
+            &found["fidelity"]["reproduced"]
+        ),
+        (&json!(true), &json!(1))
+    );
+}
+
+#[test]
 fn a_decision_that_does_not_come_again_is_the_first_difference() {
     let mut lines = failover();
     lines[7] = lines[7].replace(r#"["backup"]"#, r#"["primary"]"#);
