@@ -7,6 +7,7 @@ use super::{
     Body, Notes, Reading, Recording, RecordingError,
     foreign::{self, Gathered, MONITOR, Point},
     input::Input,
+    lines::in_range,
     open::tried,
 };
 use crate::model::Timestamp;
@@ -131,7 +132,9 @@ impl Found {
                 if value.is_nan() {
                     stale += 1;
                 } else {
-                    by_time.insert((seconds * 1_000.0).round() as i64, value);
+                    let at_ms = (seconds * 1_000.0).round() as i64;
+                    in_range(Timestamp(at_ms), None)?;
+                    by_time.insert(at_ms, value);
                 }
             }
             self.leave("no number (NaN)", stale);

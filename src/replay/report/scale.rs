@@ -63,7 +63,7 @@ impl Scale {
     }
 
     pub(super) fn length_ms(self) -> i64 {
-        self.to.since_ms(self.from)
+        self.to.since_ms(self.from).max(1)
     }
 
     /// Where an instant is, out of `parts` of the width; outside of it: the nearer end.

@@ -195,3 +195,21 @@ fn what_is_left_out_is_counted_and_named() {
     );
     assert_eq!(found["fidelity"]["guaranteed"], false);
 }
+
+#[test]
+fn the_ends_of_time_and_of_numbers_are_refused() {
+    for (at, seq, part) in [
+        (i64::MAX, 1, "is no instant: write milliseconds since 1970"),
+        (-1, 1, "is no instant"),
+        (1_763_800_000_000, u64::MAX, "is no number of an event"),
+    ] {
+        let line = format!(
+            r#"{{"at":{at},"seq":{seq},"probe":{{"target":"primary","monitor":"https","vantage":"ns1","ok":true}}}}"#
+        );
+        let why = report(&recording(&[line.clone(), line])).unwrap_err();
+        assert!(
+            why.starts_with("r.jsonl:2: ") && why.contains(part),
+            "{why}"
+        );
+    }
+}
