@@ -174,6 +174,7 @@ impl Recording {
             Err(error) => return Err(header::said(&error)),
         };
         let at = Timestamp(quick.at);
+        Self::place(at, quick.seq)?;
         let Some(probe) = quick.probe else {
             return self.slow(line, at, quick.seq, number).map(Some);
         };
@@ -214,6 +215,7 @@ impl Recording {
         if kind == "state" {
             let snapshot: Snapshot = serde_json::from_slice(line).map_err(said)?;
             let state = snapshot.state;
+            Self::place(state.world().at, Some(state.world().seq))?;
             state.soundness()?;
             header::consistency(&state.world().config)?;
             let at = self.clamp(state.world().at);

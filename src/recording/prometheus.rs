@@ -125,15 +125,21 @@ impl Found {
                 }
             };
             let by_time = by_time.entry(one.metric).or_default();
-            let mut stale = 0;
+            let (mut stale, mut outside) = (0, 0);
             for (seconds, value) in one.values {
                 let value = value.parse().unwrap_or(f64::NAN);
                 if value.is_nan() {
                     stale += 1;
+                    continue;
+                }
+                let at = (seconds * 1_000.0).round() as i64;
+                if super::is_time(Timestamp(at)) {
+                    by_time.insert(at, value);
                 } else {
-                    by_time.insert((seconds * 1_000.0).round() as i64, value);
+                    outside += 1;
                 }
             }
+            self.leave("no time from 1970 to 9999", outside);
             self.leave("no number (NaN)", stale);
         }
         Ok(())
