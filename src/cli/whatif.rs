@@ -12,8 +12,11 @@ use crate::{
         rehearsal::{Injected, settled, singles_and_doubles, what_if},
     },
     model::{
-        ServiceName, TargetName, diagnostic::did_you_mean, duration::format_ms, duration::parse_ms,
-        time::MINUTE_MS,
+        ServiceName, TargetName,
+        diagnostic::did_you_mean,
+        duration::format_ms,
+        duration::parse_ms,
+        time::{MINUTE_MS, SECOND_MS},
     },
     policy::Library,
     replay::explain::{ordered, unknown_policy},
@@ -46,6 +49,7 @@ pub(super) fn run(arguments: &WhatIfArguments) -> Outcome {
             .collect::<Result<_, _>>()?,
         for_ms: arguments.for_ms,
     };
+    let injected = sound(injected)?;
     let forward = Forward {
         library: Library::of(state, std::slice::from_ref(&service)),
         notes: notes(arguments, state, &service),
@@ -122,6 +126,24 @@ fn json_of(run: &Run) -> Result<Value, Failed> {
     json["for_ms"] = json!(run.injected.for_ms);
     json["notes"] = json!(run.notes);
     Ok(json)
+}
+
+/// Each target once, and for a time that is one.
+fn sound(mut injected: Injected) -> Result<Injected, Failed> {
+    let mut seen = std::collections::BTreeSet::new();
+    injected.fail.retain(|target| seen.insert(target.clone()));
+    for (target, _) in &injected.slow {
+        if injected.fail.contains(target) {
+            let why = "it cannot both fail and answer slowly";
+            return Err(Failed::Usage(format!(
+                "{target} is in --fail and in --slow: {why}"
+            )));
+        }
+    }
+    if injected.for_ms < SECOND_MS {
+        return Err(Failed::Usage("--for: at least 1s".to_owned()));
+    }
+    Ok(injected)
 }
 
 /// A target of the service by name.

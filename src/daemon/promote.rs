@@ -120,6 +120,13 @@ impl Loader {
                 ));
             }
         }
+        if now.policies.get(&policy) == now.policies.get(&shadow) {
+            // A second promotion would keep the new text as the former one.
+            return refused(format!(
+                "the shadow is the policy already: nothing to promote; shadow = \"{shadow}\" can \
+                 be removed"
+            ));
+        }
         Ok((policy, shadow))
     }
 

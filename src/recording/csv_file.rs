@@ -265,7 +265,12 @@ fn time(text: &str) -> Result<Timestamp, String> {
             ms if ms < 1e14 => number,
             _ => return Err(wrong()),
         };
-        return Ok(Timestamp(ms.round() as i64));
+        let at = Timestamp(ms.round() as i64);
+        return if super::is_time(at) {
+            Ok(at)
+        } else {
+            Err(wrong())
+        };
     }
     let (local, ahead_ms) = zone(text).ok_or_else(wrong)?;
     let local = Timestamp::parse_utc(&format!("{local}Z")).map_err(|_| wrong())?;

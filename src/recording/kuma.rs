@@ -176,7 +176,7 @@ impl Beats {
 /// `2025-11-22 08:26:40.123` in UTC, or ms since the epoch.
 fn time(value: ValueRef<'_>) -> Option<Timestamp> {
     match value {
-        ValueRef::Integer(ms) => Some(Timestamp(ms)),
+        ValueRef::Integer(ms) => Some(Timestamp(ms)).filter(|at| super::is_time(*at)),
         ValueRef::Text(text) => {
             let text = std::str::from_utf8(text).ok()?.trim();
             let text = text.trim_end_matches(['Z', 'z']).replacen(' ', "T", 1);

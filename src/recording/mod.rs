@@ -247,6 +247,20 @@ impl Recording {
         }
     }
 
+    /// The place of a line, where it can be one.
+    fn place(at: Timestamp, seq: Option<u64>) -> Result<(), String> {
+        if !is_time(at) {
+            return Err(format!("{} {NO_TIME}", at.0));
+        }
+        match seq.filter(|seq| i64::try_from(*seq).is_err()) {
+            Some(seq) => Err(format!(
+                "{seq} is no number of a line: none is above {}",
+                i64::MAX
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The number of a line that may have none: one more than the line before.
     fn number(&mut self, seq: Option<u64>) -> u64 {
         self.last_seq = seq.unwrap_or_else(|| self.last_seq.saturating_add(1));
@@ -273,6 +287,14 @@ impl Recording {
         let (at, seq) = (self.clamp(point.at), self.number(None));
         Some(Ok(Item::Probe(point.seen(at, seq))))
     }
+}
+
+/// What is wrong with an instant that is outside.
+const NO_TIME: &str = "is no time: milliseconds since 1970, until the year 9999";
+
+/// Whether an instant is in the years 1970 to 9999.
+fn is_time(at: Timestamp) -> bool {
+    (0..=253_402_300_799_999).contains(&at.0)
 }
 
 impl Iterator for Recording {

@@ -7,7 +7,6 @@ use super::{
     Body, Notes, Reading, Recording, RecordingError,
     foreign::{self, Gathered, MONITOR, Point},
     input::Input,
-    lines::in_range,
     open::tried,
 };
 use crate::model::Timestamp;
@@ -126,17 +125,21 @@ impl Found {
                 }
             };
             let by_time = by_time.entry(one.metric).or_default();
-            let mut stale = 0;
+            let (mut stale, mut outside) = (0, 0);
             for (seconds, value) in one.values {
                 let value = value.parse().unwrap_or(f64::NAN);
                 if value.is_nan() {
                     stale += 1;
+                    continue;
+                }
+                let at = (seconds * 1_000.0).round() as i64;
+                if super::is_time(Timestamp(at)) {
+                    by_time.insert(at, value);
                 } else {
-                    let at_ms = (seconds * 1_000.0).round() as i64;
-                    in_range(Timestamp(at_ms), None)?;
-                    by_time.insert(at_ms, value);
+                    outside += 1;
                 }
             }
+            self.leave("no time from 1970 to 9999", outside);
             self.leave("no number (NaN)", stale);
         }
         Ok(())

@@ -107,6 +107,7 @@ impl Figures {
             (from..=to).contains(&after.at)
                 && before.serve != after.serve
                 && !before.serve.is_empty()
+                && !after.serve.is_empty()
         });
         let switches: Vec<usize> = switches.collect();
         for &index in &switches {
@@ -131,8 +132,10 @@ impl Figures {
         let bad = |target: &TargetName| {
             truth.is_down(target, after.at) || truth.is_slow(target, after.at)
         };
+        let is_gone = left().any(|target| truth.is_gone(target, after.at));
         let goes_home = after.place < before.place;
-        if left().next().is_some() && !left().any(bad) && !goes_home && after.by != By::Operator {
+        let is_excused = goes_home || is_gone || after.by == By::Operator;
+        if left().next().is_some() && !left().any(bad) && !is_excused {
             self.false_switches += 1;
         }
     }
@@ -187,13 +190,18 @@ pub(super) fn nobody_there(
     Spans::of(found)
 }
 
+/// Each switch is part of one flap at most: what is counted is how often it came back.
 fn flaps(changes: &[Served], switches: &[usize]) -> u64 {
-    let back = switches.windows(2).filter(|pair| {
-        let (away, back) = (pair[0], pair[1]);
-        changes[back].serve == changes[away - 1].serve
-            && changes[back].at.since_ms(changes[away].at) <= FLAP_MS
-    });
-    back.count() as u64
+    let (mut count, mut next) = (0, 0);
+    while let Some(&away) = switches.get(next) {
+        let left = &changes[away - 1].serve;
+        let soon = |&&index: &&usize| changes[index].at.since_ms(changes[away].at) <= FLAP_MS;
+        let mut later = switches[next + 1..].iter().take_while(soon);
+        let back = later.position(|&index| changes[index].serve == *left);
+        count += u64::from(back.is_some());
+        next += back.map_or(1, |back| back + 2);
+    }
+    count
 }
 
 /// How long each outage of an answered target went on until it was left, where it was left before
@@ -223,4 +231,40 @@ fn detected(timeline: &Timeline, truth: &Truth, (from, to): (Timestamp, Timestam
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Changes to these, at these minutes.
+    fn flaps_of(served: &[(i64, &str)]) -> u64 {
+        let changes: Vec<Served> = served
+            .iter()
+            .map(|(minute, target)| Served {
+                at: Timestamp(minute * MINUTE_MS),
+                serve: vec![TargetName::from(*target)],
+                ..crate::replay::run::nobody(Timestamp(0))
+            })
+            .collect();
+        flaps(&changes, &(1..changes.len()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn each_way_back_within_five_minutes_is_one_flap() {
+        let thrice = [
+            (0, "a"),
+            (1, "b"),
+            (2, "a"),
+            (3, "b"),
+            (4, "a"),
+            (5, "b"),
+            (6, "a"),
+        ];
+        assert_eq!(flaps_of(&thrice), 3);
+        // By a third one.
+        assert_eq!(flaps_of(&[(0, "a"), (1, "b"), (2, "c"), (4, "a")]), 1);
+        assert_eq!(flaps_of(&[(0, "a"), (1, "b"), (7, "a"), (8, "b")]), 1);
+        assert_eq!(flaps_of(&[(0, "a"), (1, "b"), (7, "a")]), 0);
+    }
 }

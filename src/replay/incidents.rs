@@ -47,6 +47,9 @@ impl Incidents {
                 .line(number, line)
                 .map_err(|why| format!("{file}:{number}: {why}"))?;
         }
+        if incidents.named.is_empty() {
+            return Err(format!("{file}: there is no incident in it"));
+        }
         for spans in incidents.down.values_mut() {
             spans.sort_unstable();
         }
@@ -102,6 +105,7 @@ impl Incidents {
         Truth {
             down: down.collect(),
             slow: BTreeMap::new(),
+            listed: of.listed.clone(),
         }
     }
 }

@@ -148,8 +148,11 @@ impl Counter {
         self.config = Some(config.clone());
         for index in 0..self.keys.len() {
             let line = self.line(&self.keys[index]);
-            self.series[index].known = line.known;
-            self.series[index].fresh_for_ms = line.fresh_for_ms;
+            // What was probed once was no stranger, whatever a reload makes of it later.
+            if line.known {
+                self.series[index].known = true;
+                self.series[index].fresh_for_ms = line.fresh_for_ms;
+            }
         }
     }
 

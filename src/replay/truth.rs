@@ -45,6 +45,8 @@ pub struct Truth {
     pub down: BTreeMap<TargetName, Spans>,
     /// By target.
     pub slow: BTreeMap<TargetName, Spans>,
+    /// By target: while the service had it.
+    pub listed: BTreeMap<TargetName, Spans>,
 }
 
 impl Truth {
@@ -61,6 +63,13 @@ impl Truth {
             .get(target)
             .is_some_and(|spans| spans.contains(at))
     }
+
+    /// Whether the service had a target before an instant, and has it no longer.
+    pub(super) fn is_gone(&self, target: &TargetName, at: Timestamp) -> bool {
+        self.listed
+            .get(target)
+            .is_some_and(|spans| !spans.contains(at))
+    }
 }
 
 /// Watches the observations of one service's targets.
@@ -75,6 +84,7 @@ pub(super) struct Watch {
     paces: BTreeMap<TargetName, Pace>,
     monitors: Vec<MonitorName>,
     homes: Vec<Home>,
+    listed: BTreeMap<TargetName, Spans>,
 }
 
 /// Where a service is at home from an instant on: what is answered where there is no failover.
@@ -97,6 +107,8 @@ struct Line {
     known: Spans,
     bad: Spans,
     is_first_monitor: bool,
+    /// Whether it is still asked for.
+    is_active: bool,
 }
 
 /// How fast a target is: its results of the last minute under the first monitor.
@@ -119,6 +131,7 @@ impl Watch {
             paces: BTreeMap::new(),
             monitors: Vec::new(),
             homes: Vec::new(),
+            listed: BTreeMap::new(),
         }
     }
 
@@ -153,14 +166,17 @@ impl Watch {
 
     fn reconfigured(&mut self) {
         let service = self.config().services.get(&self.service);
+        let monitors = service.map(|s| s.monitors.clone()).unwrap_or_default();
+        let targets = service.map(|s| s.targets.clone()).unwrap_or_default();
+        let ttl_ms = service.map_or(0, |service| service.ttl_ms);
         let home = Home {
             at: self.world.world().at,
-            primary: service.and_then(|service| service.targets.first().cloned()),
-            ttl_ms: service.map_or(0, |service| service.ttl_ms),
+            primary: targets.first().cloned(),
+            ttl_ms,
         };
         self.homes.push(home);
-        let service = self.config().services.get(&self.service);
-        self.monitors = service.map(|s| s.monitors.clone()).unwrap_or_default();
+        self.monitors = monitors;
+        self.list(&targets);
         for number in 0..self.keys.len() {
             let fresh = self.line(&self.keys[number]);
             let at = self.world.world().at;
@@ -168,15 +184,29 @@ impl Watch {
                 (Some(old), Some(new)) => {
                     (old.fresh_for_ms, old.interval_ms) = (new.fresh_for_ms, new.interval_ms);
                     old.is_first_monitor = new.is_first_monitor;
+                    old.is_active = true;
                 }
                 // Nobody asks for it any more: what it said last is no outage that goes on.
                 (Some(old), None) => {
                     old.bad.close(at);
                     old.known.close(at);
-                    old.bad_in_a_row = 0;
+                    (old.bad_in_a_row, old.bad_since) = (0, None);
+                    old.is_active = false;
                 }
                 (none @ None, new) => *none = new,
             }
+        }
+    }
+
+    fn list(&mut self, targets: &[TargetName]) {
+        let at = self.world.world().at;
+        for (target, spans) in &mut self.listed {
+            if !targets.contains(target) {
+                spans.close(at);
+            }
+        }
+        for target in targets {
+            self.listed.entry(target.clone()).or_default().open(at);
         }
     }
 
@@ -188,7 +218,13 @@ impl Watch {
             return None;
         }
         let monitor = config.monitor_of(target, &key.monitor)?;
-        Some(Line {
+        let probed = target.probed_by(&monitor);
+        let is_probed = match key.address {
+            Some(address) => probed.iter().any(|probed| probed.ip == address),
+            None => probed.len() == 1,
+        };
+        is_probed.then(|| Line {
+            is_active: true,
             fresh_for_ms: monitor.fresh_for_ms(),
             interval_ms: monitor.interval_ms.max(1),
             is_first_monitor: service.monitors.first() == Some(&key.monitor),
@@ -206,7 +242,7 @@ impl Watch {
         let Some(Some(line)) = self.lines.get_mut(seen.series) else {
             return;
         };
-        if seen.local.is_some() || (seen.late && !seen.ok) {
+        if !line.is_active || seen.local.is_some() || (seen.late && !seen.ok) {
             return;
         }
         let world = self.world.world();
@@ -247,6 +283,11 @@ impl Watch {
             pace.slow.close(at);
             truth.slow.insert(target, pace.slow);
         }
+        for spans in self.listed.values_mut() {
+            // One that stays has no end.
+            spans.close(Timestamp(i64::MAX));
+        }
+        truth.listed = self.listed;
         (truth, self.homes)
     }
 

@@ -69,7 +69,7 @@ impl Scale {
     /// Where an instant is, out of `parts` of the width; outside of it: the nearer end.
     pub(super) fn place(self, at: Timestamp, parts: i64) -> i64 {
         let after = i128::from(at.since_ms(self.from).clamp(0, self.length_ms()));
-        let place = after * i128::from(parts) / i128::from(self.length_ms());
+        let place = after * i128::from(parts) / i128::from(self.length_ms().max(1));
         i64::try_from(place).unwrap_or(parts)
     }
 
@@ -165,6 +165,12 @@ mod tests {
         let ticks = Scale::of(from, to).ticks();
         let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
         labels.join(" ")
+    }
+
+    #[test]
+    fn a_stretch_of_nothing_at_the_end_of_time_has_places() {
+        let end = Timestamp(i64::MAX);
+        assert_eq!(Scale::of(end, end).place(end, 100), 0);
     }
 
     #[test]

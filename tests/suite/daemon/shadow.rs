@@ -176,12 +176,13 @@ fn promote_swaps_the_texts_and_is_in_force_at_once() {
         log.contains("(promotes next.rhai of www: a week in the shadow)"),
         "{log}"
     );
-    // Once more makes no difference, and says so.
-    let again = site.promote(true).unwrap();
-    assert_eq!(
-        (&again.serving, again.policy_version),
-        (&again.would_serve, again.shadow_version)
+    // Once more would keep the new text as the former one.
+    let why = site.promote(false).unwrap_err();
+    assert!(
+        why.starts_with("the shadow is the policy already: nothing to promote"),
+        "{why}"
     );
+    assert_eq!(site.read("policies/www.rhai.prev"), FIRST);
 }
 
 #[test]

@@ -150,6 +150,29 @@ fn a_journal_explains_now_and_then() {
     let wrong = run(folder.path(), &["whatif", "www", "--fail", "bakcup"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(complaint(&wrong).contains("did you mean 'backup'?"));
+    for (more, part) in [
+        (
+            "--fail backup --slow backup",
+            "backup is in --fail and in --slow",
+        ),
+        ("--fail backup --for 0s", "--for: at least 1s"),
+    ] {
+        let words = ["whatif", "www"].into_iter().chain(more.split(' '));
+        let wrong = run(folder.path(), &words.collect::<Vec<_>>());
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(complaint(&wrong).contains(part), "{}", complaint(&wrong));
+    }
+    let once = [
+        "whatif",
+        "www",
+        "--fail",
+        "backup,backup",
+        "--for",
+        "1m",
+        "--json",
+    ];
+    let once = out(&run(folder.path(), &once));
+    assert!(once.contains(r#""fail":["backup"]"#), "{once}");
 }
 
 fn then_of(at: i64) -> String {

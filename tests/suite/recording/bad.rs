@@ -261,6 +261,30 @@ fn a_state_that_does_not_hang_together_is_refused() {
     assert!(why.starts_with("a.jsonl:2: missing field"), "{why}");
 }
 
+#[test]
+fn an_instant_or_a_number_that_is_none_is_refused_with_its_line() {
+    let at = |at: &str| SAMPLE.replacen("1763800005125", at, 1);
+    for outside in ["9223372036854775807", "-1", "253402300800000"] {
+        let why = refused("a.jsonl", at(outside));
+        let part = format!("a.jsonl:3: {outside} is no time: ");
+        assert!(why.starts_with(&part), "{why}");
+    }
+    let tick = r#"{"at":-5,"seq":1,"tick":{}}"#;
+    let why = refused("a.jsonl", format!("{}{tick}\n", header()));
+    assert!(why.starts_with("a.jsonl:2: -5 is no time: "), "{why}");
+    let tick = r#"{"at":5,"seq":9223372036854775808,"tick":{}}"#;
+    let why = refused("a.jsonl", format!("{}{tick}\n", header()));
+    assert!(
+        why.starts_with("a.jsonl:2: 9223372036854775808 is no number of a line"),
+        "{why}"
+    );
+    let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"probe_success","instance":"a"},"values":[[1e300,"1"],[-2,"1"]]}]}}"#;
+    let why = refused("a.json", answer);
+    assert!(why.contains("2: no time from 1970 to 9999"), "{why}");
+    let why = refused("a.csv", "time,target,ok,rtt_ms\n-5,a,1,2\n");
+    assert!(why.contains("a.csv:2: '-5' is no time"), "{why}");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(

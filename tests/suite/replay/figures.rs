@@ -237,6 +237,7 @@ fn incidents_replace_what_probes_say() {
         ("5,2,primary,real", "i.csv:1: it ends before it begins"),
         ("1,2,primary,maybe", "'maybe' is neither real nor false"),
         ("x,2,primary,real", "i.csv:1: 'x' is no instant"),
+        ("from,to,target,kind\n", "i.csv: there is no incident in it"),
     ] {
         let why = Incidents::parse("i.csv", text).unwrap_err();
         assert!(why.contains(part), "{why}");
@@ -436,6 +437,75 @@ fn two_policies_are_compared_with_each_other() {
         "{:#}",
         found["divergences"]
     );
+}
+
+/// A replay whose configuration is changed after so many lines; the primary's probes name the
+/// address that it has.
+fn reloaded(rows: &[(&str, &str)], after: usize, edit: impl Fn(&mut Value)) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let path = record(folder.path(), rows);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let by_name = |list: &Value| -> Value {
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| (one["name"].as_str().unwrap().to_owned(), one.clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let mut config = json!({
+        "by": "reload",
+        "server": {"name": "ns1", "dns": ["127.0.0.1:53"], "http": "127.0.0.1:80", "data": "data", "policies": "policies"},
+        "zones": [],
+        "targets": by_name(&lines[0]["targets"]),
+        "monitors": by_name(&lines[0]["monitors"]),
+        "services": by_name(&lines[0]["services"]),
+    });
+    let service = &mut config["services"]["www"];
+    (service["history_ms"], service["keep_ms"]) = (json!(600_000), json!(600_000));
+    (service["max_switches"], service["on_fault"]) = (json!("6/10m"), json!("fallback"));
+    service["reload"] = json!("apply");
+    let before = config["targets"]["primary"]["addresses"][0].clone();
+    edit(&mut config);
+    let now = &config["targets"]["primary"]["addresses"][0];
+    for (number, line) in lines.iter_mut().enumerate().skip(1) {
+        if line["probe"]["target"] == "primary" {
+            let address = if number > after { now } else { &before };
+            line["probe"]["address"] = address.clone();
+        }
+    }
+    let at = lines[after]["at"].clone();
+    lines.insert(after + 1, json!({"at": at, "config": config}));
+    let lines: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(&path, lines.concat()).unwrap();
+    let source = Source::open(&path, &Default::default(), None).unwrap();
+    json(&replay(source, "r.jsonl", &Request::default(), &|_, _| {}).unwrap())
+}
+
+#[test]
+fn an_address_that_a_reload_takes_away_is_down_no_longer() {
+    let rows = [("primary", ".*10 x*10 .*40"), ("backup", ".*60")];
+    // Down from 50 s; the reload is at 95 s.
+    let found = reloaded(&rows, 40, |config| {
+        config["targets"]["primary"]["addresses"] = json!(["192.0.2.99"]);
+    });
+    assert_eq!(found["truth"]["down_ms"]["primary"], 45_000);
+}
+
+#[test]
+fn a_target_that_a_reload_takes_away_was_counted_and_is_not_left_falsely() {
+    let rows = [("primary", ".*20"), ("backup", ".*60")];
+    let found = reloaded(&rows, 40, |config| {
+        config["targets"].as_object_mut().unwrap().remove("primary");
+        config["services"]["www"]["targets"] = json!(["backup"]);
+    });
+    assert_eq!(found["candidate"]["switches"], 1);
+    assert_eq!(found["candidate"]["false_switches"], 0);
+    assert_eq!(found["input"]["observations"], 80);
+    assert_eq!(found["input"]["targets"]["primary"]["ns1"]["good"], 20);
+    assert_eq!(found["input"]["left_out"], json!({}));
 }
 
 #[test]

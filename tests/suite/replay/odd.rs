@@ -199,9 +199,9 @@ fn what_is_left_out_is_counted_and_named() {
 #[test]
 fn the_ends_of_time_and_of_numbers_are_refused() {
     for (at, seq, part) in [
-        (i64::MAX, 1, "is no instant: write milliseconds since 1970"),
-        (-1, 1, "is no instant"),
-        (1_763_800_000_000, u64::MAX, "is no number of an event"),
+        (i64::MAX, 1, "is no time: milliseconds since 1970"),
+        (-1, 1, "is no time"),
+        (1_763_800_000_000, u64::MAX, "is no number of a line"),
     ] {
         let line = format!(
             r#"{{"at":{at},"seq":{seq},"probe":{{"target":"primary","monitor":"https","vantage":"ns1","ok":true}}}}"#
