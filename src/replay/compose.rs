@@ -63,7 +63,7 @@ pub(super) fn put_together(
             candidate: candidate_figures,
             targets: configured
                 .map(|service| service.targets.clone())
-                .unwrap_or_default(),
+                .unwrap_or_else(|| truth.down.keys().cloned().collect()),
             picture: Picture {
                 lanes: part.lanes,
                 truth,
@@ -83,6 +83,7 @@ pub(super) fn put_together(
         (true, false) => Verdict::Different,
     };
     if !input.services_left_out.is_empty()
+        && request.service.is_none()
         && let Some(fidelity) = &mut fidelity
     {
         fidelity.guaranteed = false;
@@ -279,7 +280,7 @@ fn limits(
             alone.join(" and ")
         ));
     }
-    if !input.services_left_out.is_empty() {
+    if !input.services_left_out.is_empty() && request.service.is_none() {
         let names: Vec<&str> = input
             .services_left_out
             .iter()

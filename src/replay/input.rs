@@ -110,6 +110,7 @@ pub(super) struct Counter {
     config: Option<Config>,
     /// Those that it begins with.
     services: BTreeSet<ServiceName>,
+    expected: BTreeSet<ServiceName>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -133,6 +134,11 @@ impl Counter {
         }
     }
 
+    /// Services that come later and are replayed all the same.
+    pub(super) fn expect(&mut self, later: &BTreeSet<ServiceName>) {
+        self.expected.clone_from(later);
+    }
+
     pub(super) fn configured(&mut self, config: &Config) {
         let begins = self
             .config
@@ -141,7 +147,7 @@ impl Counter {
         for name in config.services.keys() {
             if begins {
                 self.services.insert(name.clone());
-            } else if !self.services.contains(name) {
+            } else if !self.services.contains(name) && !self.expected.contains(name) {
                 self.report.services_left_out.insert(name.clone());
             }
         }

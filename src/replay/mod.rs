@@ -68,6 +68,8 @@ use variant::VariantError;
 pub struct Request {
     /// Only this service.
     pub service: Option<ServiceName>,
+    /// Services that it does not begin with, and that a reload brings.
+    pub later: BTreeSet<ServiceName>,
     /// What comes before it is known, and not replayed.
     pub since: Option<Timestamp>,
     /// What comes at or after it is not read.
@@ -127,6 +129,28 @@ impl From<VariantError> for ReplayError {
     }
 }
 
+/// Replays what `open` opens, with the services that reloads bring later on: where there are any,
+/// it is read once more.
+///
+/// # Errors
+/// Whatever keeps it from being replayed whole.
+pub fn replay_whole(
+    open: &dyn Fn() -> Result<Source, String>,
+    name: &str,
+    request: &Request,
+    progress: Progress<'_>,
+) -> Result<Report, ReplayError> {
+    let report = replay(open()?, name, request, progress)?;
+    if report.input.services_left_out.is_empty() || request.service.is_some() {
+        return Ok(report);
+    }
+    let request = Request {
+        later: report.input.services_left_out,
+        ..request.clone()
+    };
+    replay(open()?, name, &request, progress)
+}
+
 /// Replays a source, named `name` in the report.
 ///
 /// # Errors
@@ -146,6 +170,7 @@ pub fn replay(
     let sets = combinations(&request.sweeps)?;
     let jobs = jobs(&reading.config, &services, request, &sets);
     let mut counter = Counter::new(name.to_owned(), by, request.since);
+    counter.expect(&request.later);
     counter.configured(&reading.config);
     let config = Arc::clone(&reading.config);
     let (input, done) = work_through(reading, counter, jobs, request.since, progress)?;
@@ -164,7 +189,8 @@ pub fn replay(
 }
 
 fn services(reading: &Reading, request: &Request) -> Result<Vec<ServiceName>, String> {
-    let known: Vec<ServiceName> = reading.services().cloned().collect();
+    let known: BTreeSet<&ServiceName> = reading.services().chain(&request.later).collect();
+    let known: Vec<ServiceName> = known.into_iter().cloned().collect();
     let Some(wanted) = &request.service else {
         return match known.is_empty() {
             true => Err("the recording has no service: there is nothing to decide".to_owned()),

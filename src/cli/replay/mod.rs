@@ -14,14 +14,14 @@ use crate::{
     replay::{
         Against, ReplayError, Report, Request, Source, Variant, Verdict,
         incidents::Incidents,
-        replay,
+        replay_whole,
         report::{Differences, Figures, html, markdown, words},
         truth::Measure,
     },
 };
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{IsTerminal as _, Write as _},
     path::Path,
@@ -36,9 +36,9 @@ pub(super) fn run(arguments: &ReplayArguments) -> Outcome {
     let now = super::log::now();
     let request = request(arguments, now)?;
     let reading = arguments.reading.reading();
-    let source = Source::open(&arguments.recording, &reading, request.since)?;
+    let open = || Source::open(&arguments.recording, &reading, request.since);
     let name = arguments.recording.display().to_string();
-    let report = match replay(source, &name, &request, &progress()) {
+    let report = match replay_whole(&open, &name, &request, &progress()) {
         Ok(report) => report,
         Err(ReplayError::UnknownParam(why)) => return Err(Failed::Usage(why)),
         Err(ReplayError::Failed(why)) => return Err(Failed::Because(why)),
@@ -80,6 +80,7 @@ fn request(arguments: &ReplayArguments, now: Timestamp) -> Result<Request, Faile
         None => None,
     };
     Ok(Request {
+        later: BTreeSet::new(),
         service: arguments.service.as_deref().map(Into::into),
         since,
         until,
