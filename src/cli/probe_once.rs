@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Probes once.
 pub(super) fn run(arguments: &ProbeArguments) -> Outcome {
@@ -63,10 +63,12 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let found = runtime.block_on(async {
+        // Programs have groups of their own: what ends us does not end them. So this listens
+        // before the first of them starts.
+        let mut end = Ending::listen().map_err(|error| format!("signals: {error}"))?;
         tokio::select! {
             found = one_round(&config, service.as_ref()) => Ok(found),
-            // Programs have groups of their own: what ends us does not end them.
-            Ok(()) = told_to_end() => Err("interrupted: the probes were ended".to_owned()),
+            () = end.told() => Err("interrupted: the probes were ended".to_owned()),
         }
     })?;
     if json {
@@ -80,11 +82,25 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
     if good { Ok(()) } else { Err(Failed::Said) }
 }
 
-async fn told_to_end() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// The signals that end a round.
+struct Ending {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Ending {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
