@@ -3,7 +3,7 @@
 //! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
 //! the old one or the new one, never a mix, and takes no lock.
 
-use super::{counters::Counters, table::Table, zone::Zones};
+use super::{counters::Counters, table::Table, tcp::TcpCounters, zone::Zones};
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub struct DnsState {
 pub struct Publisher {
     state: Arc<ArcSwap<DnsState>>,
     counters: Arc<Counters>,
+    tcp_counters: Arc<TcpCounters>,
 }
 
 impl Publisher {
@@ -75,5 +76,10 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was counted of TCP connections.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 }
