@@ -172,12 +172,12 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::{super::seat::Phase, *};
-    use std::{task::Waker, time::Duration};
+    use std::task::Waker;
 
     const LIMITS: Limits = Limits {
         connections: 5,
         per_client: 2,
-        idle: Duration::from_secs(10),
+        idle_ms: 10_000,
     };
 
     fn client(last: u8) -> Option<IpAddr> {

@@ -4,10 +4,7 @@
 //! which is the idle timeout while there is room and shrinks as the connections near their cap
 //! (RFC 7766 section 6.2.3, RFC 9210 section 5.1).
 
-use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// What `[server] tcp` allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +13,8 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// Per IPv4 address and per IPv6 /64.
     pub(super) per_client: usize,
-    /// How long a connection may be silent.
-    pub(super) idle: Duration,
+    /// How long a connection may be silent, ms.
+    pub(super) idle_ms: u64,
 }
 
 /// The patience at the cap is so many times shorter than the idle timeout.
@@ -27,12 +24,12 @@ impl Limits {
     /// How long a connection may wait while `open` are open, ms, at least 1: the idle timeout up
     /// to three quarters of the cap, from there falling evenly to a tenth of it.
     pub(super) fn patience_ms(&self, open: usize) -> u64 {
-        let idle_ms = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX);
         let whole = u64::try_from(self.connections).unwrap_or(u64::MAX).max(1);
         let room = whole.saturating_sub(u64::try_from(open).unwrap_or(u64::MAX));
         let ample = (whole / 4).max(1);
-        let least = idle_ms / SHRINKS;
-        let more = u128::from(idle_ms - least) * u128::from(room.min(ample)) / u128::from(ample);
+        let least = self.idle_ms / SHRINKS;
+        let more =
+            u128::from(self.idle_ms - least) * u128::from(room.min(ample)) / u128::from(ample);
         (least + u64::try_from(more).unwrap_or(u64::MAX)).max(1)
     }
 }
@@ -59,7 +56,7 @@ mod tests {
         let limits = Limits {
             connections: 1_000,
             per_client: 1,
-            idle: Duration::from_secs(10),
+            idle_ms: 10_000,
         };
         for (open, patience_ms) in [
             (0, 10_000),
@@ -72,7 +69,7 @@ mod tests {
         }
         let few = Limits {
             connections: 1,
-            idle: Duration::ZERO,
+            idle_ms: 0,
             ..limits
         };
         assert_eq!((few.patience_ms(0), few.patience_ms(1)), (1, 1));

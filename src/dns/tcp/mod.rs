@@ -19,7 +19,12 @@ pub use framer::Framer;
 
 pub(super) use accept::accept;
 
-use super::{handler::Handler, state::Publisher};
+use super::{
+    handler::{Asker, Handler, Transport},
+    server::now_secs,
+    state::Publisher,
+};
+use crate::model::TcpLimits;
 use connection::Connection;
 use connections::Connections;
 use counters::Reason;
@@ -53,7 +58,7 @@ pub(super) struct Server {
 struct Admission {
     connections: Connections,
     /// As configured.
-    asked: Limits,
+    asked: TcpLimits,
     /// As there are descriptors for.
     limits: Limits,
 }
@@ -61,8 +66,8 @@ struct Admission {
 impl Server {
     /// Answers from what `publisher` publishes. Raises the limit of file descriptors.
     pub(super) fn new(publisher: Publisher) -> Arc<Self> {
-        let asked = configured(&publisher);
-        let limits = within_descriptors(asked);
+        let asked = publisher.state().settings.tcp.clone();
+        let limits = within_descriptors(&asked);
         Arc::new(Self {
             handler: Handler::new(publisher.clone()),
             publisher,
@@ -93,16 +98,27 @@ impl Server {
         tokio::spawn(connection.converse());
     }
 
-    /// Appends the answer to a query of `source`, after its length; `false` where none is due.
+    /// Answers a message of `source` and appends the answer, after its length; `false` where none
+    /// is due.
     fn answer(&self, message: &[u8], source: SocketAddr, out: &mut Vec<u8>) -> bool {
-        let Some(reply) = self.handler.reply(message, source) else {
+        let asker = Asker {
+            source,
+            transport: Transport::Tcp,
+        };
+        let counters = self.publisher.counters();
+        let reply = self.handler.handle(message, &asker, now_secs());
+        let framed = reply.and_then(|reply| {
+            let length = u16::try_from(reply.octets.len()).ok()?;
+            Some((length, reply))
+        });
+        let Some((length, reply)) = framed else {
+            counters.dropped();
             return false;
         };
-        let Ok(length) = u16::try_from(reply.len()) else {
-            return false;
-        };
+        counters.query(false);
+        counters.answered(reply.rcode, reply.truncated);
         out.extend(length.to_be_bytes());
-        out.extend(reply);
+        out.extend(reply.octets);
         true
     }
 
@@ -115,11 +131,11 @@ impl Server {
 
     /// Ends whoever waited too long and follows the configuration.
     fn sweep(&self) {
-        let asked = configured(&self.publisher);
+        let asked = self.publisher.state().settings.tcp.clone();
         let mut admission = self.admission();
         if admission.asked != asked {
+            admission.limits = within_descriptors(&asked);
             admission.asked = asked;
-            admission.limits = within_descriptors(asked);
         }
         let most = admission.limits.connections;
         admission.connections.shrink_to(most);
@@ -183,17 +199,11 @@ impl Server {
     }
 }
 
-fn configured(_publisher: &Publisher) -> Limits {
+fn within_descriptors(asked: &TcpLimits) -> Limits {
+    let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
     Limits {
-        connections: 20_000,
-        per_client: 500,
-        idle: Duration::from_secs(10),
-    }
-}
-
-fn within_descriptors(asked: Limits) -> Limits {
-    Limits {
-        connections: descriptors::room_for(asked.connections),
-        ..asked
+        connections: descriptors::room_for(number(asked.connections)),
+        per_client: number(asked.per_client),
+        idle_ms: u64::try_from(asked.idle_ms).unwrap_or(0),
     }
 }
