@@ -128,6 +128,17 @@ fn every_odd_query_is_answered_as_written() {
     assert!(count > 150, "cases were lost: {count}");
 }
 
+#[test]
+fn port_0_cannot_be_answered() {
+    let asked = octets("1234 0000 0001 0000 0000 0000 \"www.example.com\" 0001 0001");
+    let handler = Handler::new(PUBLISHED.clone());
+    let source = "198.51.100.100:0".parse().unwrap();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let asker = Asker { source, transport };
+        assert_eq!(handler.handle(&asked, &asker, NOW_SECS), None);
+    }
+}
+
 /// A query for a name at which nothing is known, with options.
 fn with_options(name: &str, payload_octets: u16, options: &[u8]) -> Vec<u8> {
     let mut octets = octets("1234 0000 0001 0000 0000 0001");
