@@ -1,34 +1,46 @@
 //! DNS: zones, what is answered, and the sockets it is answered on.
 //!
-//! The only module that knows hickory, which gives wire types, record parsing and TCP; its
-//! `Catalog` and stores answer nothing here. `load` makes `Zones` of configuration and zone
-//! files, `answer` is the one pure function that says what a question gets, `Publisher` swaps
-//! what it is computed from, `bind` and `serve` put it on the network. Knows nothing of probes
-//! and decisions: an `AnswerTable` comes in, DNS messages go out.
+//! The only module that knows hickory, which gives wire types and writes records; its server
+//! answers nothing here. `load` makes `Zones` of configuration and zone files, `answer` is the
+//! one pure function that says what a question gets, `Handler` makes a message of a message,
+//! `Publisher` swaps what it is computed from, `bind` and `serve` put it on the network. Knows
+//! nothing of probes and decisions: an `AnswerTable` comes in, DNS messages go out.
 
 mod answer;
 mod ask;
+mod chaos;
+mod cookie;
 mod counters;
 mod handler;
 mod listen;
 mod load;
+mod message;
+mod options;
+mod query;
 mod rdata;
+mod reply;
 mod server;
+mod settings;
 mod state;
 mod table;
+mod tcp;
 mod tree;
 mod zone;
 mod zone_file;
 mod zone_text;
 
 pub use answer::{Answer, answer};
-pub use ask::{Reply, ask};
+pub use ask::{Heard, ask};
+pub use cookie::Cookies;
 pub use counters::{Counted, Counters};
 pub use handler::Handler;
 pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
+pub use reply::{Asker, Reply, Transport};
 pub use server::serve;
+pub use settings::Settings;
 pub use state::{DnsState, Publisher};
 pub use table::Table;
+pub use tcp::{Framer, TcpCounted, TcpCounters};
 pub use zone::Zones;
 pub use zone_file::ReadFile;
