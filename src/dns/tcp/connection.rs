@@ -49,6 +49,25 @@ pub(super) struct Connection {
     /// What the server was told that this holds.
     held_octets: usize,
     reason: Reason,
+    /// Dropped last.
+    _open: Open,
+}
+
+/// Counts a connection until its socket is closed.
+struct Open(Arc<Server>);
+
+impl Open {
+    fn new(server: Arc<Server>) -> Self {
+        server.publisher.tcp_counters().opened();
+        Self(server)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.publisher.tcp_counters().gone();
+        self.0.gone.notify_waiters();
+    }
 }
 
 /// Since when a connection waits. Only queries that are answered turn it back: whoever sends an
@@ -70,6 +89,7 @@ impl Connection {
         // Answers are written whole: waiting for more only delays them.
         let _ = stream.set_nodelay(true);
         Self {
+            _open: Open::new(Arc::clone(&server)),
             server,
             stream,
             source,
@@ -107,6 +127,8 @@ impl Connection {
         let mut last = None;
         loop {
             let is_all = self.answer();
+            // Before the client can know: what it does next finds this connection in its place.
+            self.wait();
             if let Err(reason) = self.write().await {
                 return reason;
             }
@@ -166,12 +188,15 @@ impl Connection {
         }
         self.unwritten = Vec::new();
         self.written = 0;
+        if is_blocked {
+            self.clock.was_used = true;
+            self.wait();
+        }
         Ok(())
     }
 
     /// Reads what there is, once there is something: `None`, or why nothing more is to be read.
     async fn read(&mut self) -> Option<Reason> {
-        self.wait_for_query();
         if let Err(reason) = self.account() {
             return Some(reason);
         }
@@ -242,8 +267,8 @@ impl Connection {
         }
     }
 
-    /// Tells for what is waited, and since when.
-    fn wait_for_query(&mut self) {
+    /// Tells which query is waited for, and since when.
+    fn wait(&mut self) {
         let clock = &mut self.clock;
         let is_within = self.framer.is_within_message();
         if clock.was_used || is_within && !clock.was_extended {
@@ -348,7 +373,7 @@ mod tests {
         assert_eq!((counted.open, counted.opened), (6, 7));
         assert_eq!(counted.closed[3], ("limit", 1));
         drop(clients.split_off(1));
-        server.all_ended().await;
+        server.all_gone().await;
         let admission = server.admission();
         assert_eq!(admission.connections.len(), 0);
     }

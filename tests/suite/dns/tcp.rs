@@ -107,7 +107,10 @@ fn a_thousand_queries_at_once_are_all_answered_in_their_order() {
             assert_eq!((reply.metadata.id, reply.answers.len()), (id, 1));
         }
         let counted = counters.counters().counted();
-        assert_eq!((counted.tcp, counted.rcodes[0]), (1_000, ("NOERROR", 1_000)));
+        assert_eq!(
+            (counted.tcp, counted.rcodes[0]),
+            (1_000, ("NOERROR", 1_000))
+        );
         let counted = counters.tcp_counters().counted();
         assert_eq!((counted.open, counted.opened), (1, 1));
     });
@@ -170,7 +173,10 @@ fn a_message_may_be_as_large_as_its_length_can_say() {
         assert_eq!(octets.len(), 65_535);
         stream.write_all(&framed(&octets)).unwrap();
         let reply = tcp_receive(&mut stream);
-        assert_eq!((reply.metadata.id, reply.metadata.op_code), (9, OpCode::Update));
+        assert_eq!(
+            (reply.metadata.id, reply.metadata.op_code),
+            (9, OpCode::Update)
+        );
         assert_ne!(reply.metadata.response_code, ResponseCode::NoError);
         // The largest answer takes two writes of the kernel at least.
         tcp_send(
@@ -224,7 +230,9 @@ fn octets_that_make_no_query_do_not_keep_a_connection() {
         for (octets, answered) in [(&slow[..], false), (&scraps[..], false)] {
             let mut stream = connected(bound[0]);
             let began = Instant::now();
-            stream.set_read_timeout(Some(Duration::from_millis(25))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(25)))
+                .unwrap();
             let mut octets = octets.iter();
             let mut sent = 0;
             let is_fin = loop {
@@ -246,7 +254,10 @@ fn octets_that_make_no_query_do_not_keep_a_connection() {
             // The first octet gave one extension.
             assert!(began.elapsed() < Duration::from_secs(4), "{sent} {is_fin}");
         }
-        assert_eq!(closed_for(&counters, "timeout") + closed_for(&counters, "idle"), 2);
+        assert_eq!(
+            closed_for(&counters, "timeout") + closed_for(&counters, "idle"),
+            2
+        );
         assert!(closed_for(&counters, "timeout") >= 1);
         assert_eq!(counters.counters().counted().tcp, 0);
     });
@@ -286,7 +297,7 @@ fn the_oldest_connection_makes_room() {
             .map(|_| {
                 let mut stream = connected(bound[0]);
                 asks_well(&mut stream);
-                // Times are in milliseconds.
+                // Uses are told apart by the millisecond.
                 let now = Instant::now();
                 while now.elapsed() < Duration::from_millis(2) {}
                 stream
@@ -307,10 +318,6 @@ fn the_oldest_connection_makes_room() {
         asks_well(&mut streams[2]);
         limited(&settings, 2, 60_000);
         let mut fifth = connected(bound[0]);
-        // As soon as it was noticed: until then one makes room for another.
-        while closed_for(&settings, "limit") > 3 {
-            unreachable!();
-        }
         asks_well(&mut fifth);
     });
 }
@@ -472,7 +479,8 @@ fn without_descriptors_the_oldest_make_room_and_nothing_spins() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{error}");
     assert!(said.contains("1 passed"), "{said}");
 }
 
@@ -493,8 +501,8 @@ fn runs_out_of_descriptors() {
     serving(LOCAL, &publisher, move |bound| {
         let server = socket2::SockAddr::from(bound[0]);
         let stream = socket2::Type::STREAM;
-        let mut sockets = (0..40)
-            .map(|_| socket2::Socket::new(socket2::Domain::IPV4, stream, None).unwrap());
+        let mut sockets =
+            (0..40).map(|_| socket2::Socket::new(socket2::Domain::IPV4, stream, None).unwrap());
         let mut sockets: Vec<_> = sockets.by_ref().collect();
         let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
         let nofile = rustix::process::Resource::Nofile;
@@ -511,7 +519,10 @@ fn runs_out_of_descriptors() {
         let mut streams: Vec<_> = (0..30).map(|_| connect()).collect();
         asks_well(&mut streams[29]);
         assert!(is_closed(&mut streams[0]));
-        assert!((19..30).contains(&closed_for(&counters, "limit")), "{counters:?}");
+        assert!(
+            (19..30).contains(&closed_for(&counters, "limit")),
+            "{counters:?}"
+        );
         drop(streams);
         // None is left that could make room.
         while counters.tcp_counters().counted().open > 0 {
@@ -520,7 +531,9 @@ fn runs_out_of_descriptors() {
         let mut files: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         let mut waits = connect();
         tcp_send(&mut waits, &query("www.example.com", RecordType::A));
-        waits.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
+        waits
+            .set_read_timeout(Some(Duration::from_millis(600)))
+            .unwrap();
         let before_us = processor_us();
         assert!(waits.read(&mut [0; 1]).is_err(), "nothing accepts it");
         let used_us = processor_us() - before_us;
