@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod crowd;
 mod messages;
 mod sockets;
 mod tcp;
