@@ -1,13 +1,13 @@
 //! A crowd of TCP connections, most of them silent and some that send an octet a second: what it
-//! costs in memory, and what it costs those who ask honestly. Measures; started by hand:
-//! `cargo test --release --test suite -- --ignored --nocapture crowd`.
+//! costs in memory, and what it costs those who ask honestly. Measures; started by hand, with `SIDESTEP` as the program where it
+//! is set: `SIDESTEP=target/release/sidestep cargo test --test suite -- --ignored --nocapture crowd`.
 
 use super::{client::query, tcp::framed};
 use hickory_proto::rr::RecordType;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -41,24 +41,15 @@ impl Program {
             [[zone]]
             name = "example.com"
             ns = ["ns1.example.com"]
-            [[target]]
-            name = "primary"
-            addresses = ["192.0.2.1"]
-            [[service]]
-            name = "www"
-            names = ["www.example.com"]
-            targets = ["primary"]
-            monitors = []
             "#,
             server.port() + 1
         );
         std::fs::write(&config, text).unwrap();
-        let program = Command::new(env!("CARGO_BIN_EXE_sidestep"))
-            .arg("serve")
-            .arg(&config)
-            .spawn()
-            .unwrap();
-        Self(program)
+        let program = std::env::var("SIDESTEP");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_sidestep").to_owned());
+        let mut command = Command::new(program);
+        command.arg("serve").arg(&config).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
     }
 
     /// Resident memory that is no file's, KiB.
@@ -83,7 +74,7 @@ fn connect(server: SocketAddr, number: usize) -> TcpStream {
 }
 
 fn ask(stream: &mut TcpStream) {
-    let octets = query("www.example.com", RecordType::A).to_vec().unwrap();
+    let octets = query("example.com", RecordType::SOA).to_vec().unwrap();
     stream.write_all(&framed(&octets)).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();
