@@ -7,8 +7,9 @@
 //! kept.
 
 use super::{
-    handler::{Asker, Handler, Transport},
+    handler::Handler,
     listen::{Listeners, Pair},
+    reply::{Asker, Transport},
     state::Publisher,
     tcp,
 };

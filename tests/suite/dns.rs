@@ -9,6 +9,7 @@ mod crowd;
 mod messages;
 mod sockets;
 mod tcp;
+mod wire;
 mod zones;
 
 use sidestep::{

@@ -20,7 +20,8 @@ pub use framer::Framer;
 pub(super) use accept::accept;
 
 use super::{
-    handler::{Asker, Handler, Transport},
+    handler::Handler,
+    reply::{Asker, Transport},
     server::now_secs,
     state::Publisher,
 };
