@@ -330,6 +330,36 @@ fn the_oldest_connection_makes_room() {
     });
 }
 
+/// What the keepalive option says to one who asks (RFC 7828), s/10.
+fn told_keepalive(stream: &mut TcpStream) -> u16 {
+    let mut asked = query("www.example.com", RecordType::A).to_vec().unwrap();
+    // OPT with an empty option 11.
+    asked[11] = 1;
+    asked.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    stream.write_all(&framed(&asked)).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).unwrap();
+    let (_, option) = reply.split_last_chunk::<6>().unwrap();
+    assert_eq!(option[..4], [0, 11, 0, 2], "{reply:?}");
+    u16::from_be_bytes([option[4], option[5]])
+}
+
+#[test]
+fn whoever_asks_is_told_how_long_it_may_be_silent_and_less_as_the_cap_nears() {
+    let publisher = published();
+    limited(&publisher, 8, 60_000);
+    serving(LOCAL, &publisher, |bound| {
+        let mut streams = Vec::new();
+        for told in [600, 600, 600, 600, 600, 600, 330, 60] {
+            let mut stream = connected(bound[0]);
+            assert_eq!(told_keepalive(&mut stream), told);
+            streams.push(stream);
+        }
+    });
+}
+
 #[test]
 fn one_client_that_asks_without_end_keeps_nobody_waiting() {
     serving(LOCAL, &published(), |bound| {
