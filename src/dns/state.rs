@@ -35,7 +35,7 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: Table) {
         let table = Arc::new(table);
-        self.state.rcu(|old| DnsState {
+        self.state.rcu(move |old| DnsState {
             zones: Arc::clone(&zones),
             table: Arc::clone(&table),
             settings: Arc::clone(&old.settings),
