@@ -5,8 +5,10 @@
 
 mod answers;
 mod client;
+mod crowd;
 mod messages;
 mod sockets;
+mod tcp;
 mod wire;
 mod zones;
 
