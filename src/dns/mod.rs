@@ -9,15 +9,16 @@
 mod answer;
 mod ask;
 mod counters;
+mod fields;
 mod handler;
 mod listen;
 mod load;
+mod name;
 mod rdata;
 mod server;
 mod state;
+mod store;
 mod table;
-mod tree;
-mod zone;
 mod zone_file;
 mod zone_text;
 
@@ -29,6 +30,6 @@ pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
 pub use server::serve;
 pub use state::{DnsState, Publisher};
+pub use store::Zones;
 pub use table::Table;
-pub use zone::Zones;
 pub use zone_file::ReadFile;
