@@ -10,7 +10,7 @@ use super::{
     tree::labels_of,
     zone::{Node, RrSet, Zone, Zones},
     zone_file::{MAX_FINDINGS, Place, ReadFile, Reader},
-    zone_text::domain_name,
+    zone_word::name_into,
 };
 use crate::model::{Diagnostic, DnsName, Service, ServiceName, ZoneConfig, ZoneSource};
 use hickory_proto::{
@@ -122,9 +122,9 @@ type Grouped<'w> = BTreeMap<Name, BTreeMap<RecordType, Vec<&'w Written>>>;
 
 /// A name of the configuration.
 fn absolute(name: &str) -> Option<Name> {
-    domain_name(name, &Name::root())
-        .ok()
-        .map(|name| name.to_lowercase())
+    let mut wire = Vec::new();
+    name_into(name, &[0], &mut wire).ok()?;
+    Name::from_bytes(&wire).ok().map(|name| name.to_lowercase())
 }
 
 /// A name as the configuration writes it.

@@ -20,6 +20,7 @@ mod tree;
 mod zone;
 mod zone_file;
 mod zone_text;
+mod zone_word;
 
 pub use answer::{Answer, answer};
 pub use ask::{Reply, ask};
