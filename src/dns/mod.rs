@@ -21,6 +21,7 @@ mod store;
 mod table;
 mod zone_file;
 mod zone_text;
+mod zone_word;
 
 pub use answer::{Answer, answer};
 pub use ask::{Reply, ask};
