@@ -6,6 +6,7 @@
 mod answers;
 mod client;
 mod messages;
+mod naive;
 mod sockets;
 mod zones;
 

@@ -3,7 +3,7 @@
 use super::{Given, build, table};
 use hickory_proto::{
     op::ResponseCode,
-    rr::{Name, Record, RecordType},
+    rr::{Name, RData, Record, RecordType},
     serialize::binary::{BinDecodable, BinEncodable},
 };
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
     answer(zones, table, &name, kind)
 }
 
-fn text_of(answer: &Answer) -> Vec<String> {
+pub(super) fn text_of(answer: &Answer) -> Vec<String> {
     let rcode = format!("{:?}", answer.rcode).to_uppercase();
     let mut lines = vec![format!("{rcode}{}", if answer.aa { " aa" } else { "" })];
     let sections = [
@@ -35,8 +35,18 @@ fn text_of(answer: &Answer) -> Vec<String> {
         lines.extend(records.iter().map(|record: &Record| {
             // Much is opaque octets; as decoded by whoever gets it, it can be read.
             let record = &Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
-            let (name, ttl, kind, data) =
-                (&record.name, record.ttl, record.record_type(), &record.data);
+            let (name, ttl, kind) = (&record.name, record.ttl, record.record_type());
+            let data = match &record.data {
+                RData::Unknown { code, rdata } if *code == RecordType::DNAME => {
+                    Name::from_bytes(&rdata.anything).unwrap().to_string()
+                }
+                RData::Unknown { rdata, .. } => {
+                    let octets = rdata.anything.iter();
+                    let hex: String = octets.map(|octet| format!("{octet:02x}")).collect();
+                    format!("\\# {} {hex}", rdata.anything.len())
+                }
+                data => data.to_string(),
+            };
             format!("{section}{name} {ttl} {kind} {data}")
         }));
     }
