@@ -3,6 +3,8 @@
 // Clippy knows test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod additional;
+mod aliases;
 mod answers;
 mod client;
 mod messages;
