@@ -7,6 +7,7 @@ mod answers;
 mod client;
 mod messages;
 mod sockets;
+mod zone_files;
 mod zones;
 
 use sidestep::{
