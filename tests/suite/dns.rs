@@ -10,6 +10,7 @@ mod client;
 mod messages;
 mod naive;
 mod sockets;
+mod zone_files;
 mod zones;
 
 use sidestep::{
