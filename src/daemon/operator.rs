@@ -299,7 +299,9 @@ impl Operations for Operator {
                 .map(|(rcode, count)| (rcode.to_lowercase(), *count))
                 .collect(),
             truncated: counted.truncated,
-            dropped: counted.dropped,
+            slipped: counted.slipped,
+            fast: counted.fast,
+            dropped: counted.drops.into_iter().collect(),
             ..self.tally.metrics()
         }
     }
