@@ -8,12 +8,14 @@
 
 mod answer;
 mod ask;
+mod cookie;
 mod counters;
 mod handler;
 mod listen;
 mod load;
 mod rdata;
 mod server;
+mod settings;
 mod state;
 mod table;
 mod tree;
@@ -22,12 +24,14 @@ mod zone_file;
 mod zone_text;
 
 pub use answer::{Answer, answer};
-pub use ask::{Reply, ask};
+pub use ask::{Heard, ask};
+pub use cookie::Cookies;
 pub use counters::{Counted, Counters};
-pub use handler::Handler;
+pub use handler::{Asker, Handler, Reply, Transport};
 pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
 pub use server::serve;
+pub use settings::Settings;
 pub use state::{DnsState, Publisher};
 pub use table::Table;
 pub use zone::Zones;

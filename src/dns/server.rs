@@ -7,12 +7,17 @@
 //! stays bound throughout, so nobody can take the port and waiting connections are kept.
 
 use super::{
-    handler::Handler,
+    handler::{Asker, Handler, Transport},
     listen::{Listeners, Pair},
     state::Publisher,
 };
 use hickory_server::Server;
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet, time::Instant};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
@@ -115,14 +120,29 @@ async fn answer_datagrams(socket: UdpSocket, handler: Handler) -> io::Error {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
             Err(error) => return error,
         };
-        let Some(reply) = handler.reply(&octets[..length], source) else {
+        let asker = Asker {
+            source,
+            transport: Transport::Udp,
+        };
+        let counters = handler.counters();
+        let Some(reply) = handler.handle(&octets[..length], &asker, now_secs()) else {
+            counters.dropped();
             continue;
         };
-        if let Err(error) = socket.send_to(&reply, source).await {
+        counters.query(true);
+        counters.answered(reply.rcode, reply.truncated);
+        if let Err(error) = socket.send_to(&reply.octets, source).await {
             tracing::debug!(%source, %error, "an answer could not be sent");
-            handler.unsent();
+            counters.dropped();
         }
     }
+}
+
+/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
+fn now_secs() -> u32 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let secs = since_epoch.unwrap_or_default().as_secs();
+    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {

@@ -3,7 +3,7 @@
 //! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
 //! the old one or the new one, never a mix, and takes no lock.
 
-use super::{counters::Counters, table::Table, zone::Zones};
+use super::{counters::Counters, settings::Settings, table::Table, zone::Zones};
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub struct DnsState {
     pub zones: Arc<Zones>,
     /// The services' answers.
     pub table: Arc<Table>,
+    /// What is not about records.
+    pub settings: Arc<Settings>,
 }
 
 /// Publishes to every listener that serves it. Clones publish to the same ones.
@@ -32,7 +34,11 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: Table) {
         let table = Arc::new(table);
-        self.state.store(Arc::new(DnsState { zones, table }));
+        self.state.rcu(|old| DnsState {
+            zones: Arc::clone(&zones),
+            table: Arc::clone(&table),
+            settings: Arc::clone(&old.settings),
+        });
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -46,6 +52,7 @@ impl Publisher {
                 Arc::new(DnsState {
                     zones: Arc::clone(&old.zones),
                     table: Arc::clone(&table),
+                    settings: Arc::clone(&old.settings),
                 })
             } else {
                 Arc::clone(old)
@@ -59,6 +66,17 @@ impl Publisher {
         self.state.rcu(|old| DnsState {
             zones: Arc::clone(zones),
             table: Arc::clone(&old.table),
+            settings: Arc::clone(&old.settings),
+        });
+    }
+
+    /// Replaces what is not about records.
+    pub fn publish_settings(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        self.state.rcu(|old| DnsState {
+            zones: Arc::clone(&old.zones),
+            table: Arc::clone(&old.table),
+            settings: Arc::clone(&settings),
         });
     }
 
