@@ -9,7 +9,7 @@
 
 use super::{
     answer::{Answer, answer},
-    counters::Counters,
+    counters::{Answered, Dropped},
     state::Publisher,
 };
 use hickory_server::{
@@ -112,11 +112,6 @@ impl Handler {
             has_valid_cookie: false,
             keepalive_asked: false,
         })
-    }
-
-    /// What was counted; `handle` itself counts nothing.
-    pub(super) fn counters(&self) -> &Counters {
-        self.publisher.counters()
     }
 
     fn answer(&self, request: &Request) -> Answer {
@@ -272,8 +267,8 @@ impl RequestHandler for Handler {
         request: &Request,
         mut out: R,
     ) -> ResponseInfo {
-        let counters = self.publisher.counters();
-        counters.query(request.protocol() == Protocol::Udp);
+        let counters = self.publisher.counters().tcp();
+        counters.received(1);
         let none = no_questions();
         let mut draft = Draft::new(request, none.as_ref(), self.answer(request));
         draft.shrink(request);
@@ -281,12 +276,17 @@ impl RequestHandler for Handler {
         let metadata = draft.metadata;
         match sent {
             Ok(sent) => {
-                counters.answered(metadata.response_code, metadata.truncation);
+                counters.answered(Answered {
+                    rcode: metadata.response_code,
+                    truncated: metadata.truncation,
+                    slipped: false,
+                    fast: false,
+                });
                 sent
             }
             Err(error) => {
                 tracing::debug!(%error, "an answer could not be sent");
-                counters.dropped();
+                counters.dropped(Dropped::Unsent);
                 let counts = HeaderCounts::default();
                 ResponseInfo::from(Header { metadata, counts })
             }

@@ -6,9 +6,8 @@
 //! kernel shares the datagrams among them by sender (SO_REUSEPORT).
 
 use nix::sys::socket::{setsockopt, sockopt};
-use rustix::net::{
-    sockopt::{set_ip_mtu_discover, set_ipv6_mtu_discover},
-    {Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery},
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -53,18 +52,17 @@ impl Listeners {
 /// # Errors
 /// As for `bind_for`.
 pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
-    let cores = thread::available_parallelism();
-    bind_for(addresses, cores.unwrap_or(NonZero::<usize>::MIN))
+    bind_for(addresses, None)
 }
 
-/// Binds UDP and TCP on each address, UDP for so many threads.
+/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core.
 ///
 /// # Errors
 /// A sentence for the operator: which address, why, and what to do.
-pub fn bind_for(
-    addresses: &[SocketAddr],
-    udp_threads: NonZero<usize>,
-) -> Result<Listeners, String> {
+pub fn bind_for(addresses: &[SocketAddr], udp_threads: Option<u32>) -> Result<Listeners, String> {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let asked = udp_threads.and_then(|threads| usize::try_from(threads).ok());
+    let udp_threads = asked.unwrap_or_else(cores).max(1);
     let mut listeners = Listeners::default();
     for (index, &address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..index].contains(&address) {
@@ -77,7 +75,7 @@ pub fn bind_for(
     Ok(listeners)
 }
 
-fn pair(address: SocketAddr, udp_threads: NonZero<usize>) -> io::Result<Pair> {
+fn pair(address: SocketAddr, udp_threads: usize) -> io::Result<Pair> {
     let tries = if address.port() == 0 {
         FREE_PORT_TRIES
     } else {
@@ -97,12 +95,12 @@ fn pair(address: SocketAddr, udp_threads: NonZero<usize>) -> io::Result<Pair> {
 
 /// The UDP sockets of one address. The first is bound as if it were alone, so that a port in use
 /// is noticed: among sockets that share a port nobody is told.
-fn group(address: SocketAddr, size: NonZero<usize>) -> io::Result<Vec<UdpSocket>> {
+fn group(address: SocketAddr, size: usize) -> io::Result<Vec<UdpSocket>> {
     let first = socket(address, Type::DGRAM, Protocol::UDP)?;
-    if size.get() > 1 {
+    if size > 1 {
         first.set_reuse_port(true)?;
     }
-    let others = (1..size.get()).map(|_| {
+    let others = (1..size).map(|_| {
         let other = unbound(address, Type::DGRAM, Protocol::UDP)?;
         other.set_reuse_port(true)?;
         other.bind(&address.into())?;

@@ -1,24 +1,20 @@
-//! Serving: UDP by a loop of our own, TCP by hickory's `Server`, each watched.
+//! Serving: UDP by threads of our own, TCP by hickory's `Server`, each watched.
 //!
 //! Does not know what is answered. hickory's UDP side replies to unreadable replies, which
 //! invites loops between servers, spawns a task per datagram and counts nothing; so datagrams
-//! are answered here, in their order. Its TCP side ends on an aborted connection
-//! (hickory-dns#3725). Contract: what ends unasked is started again on the same socket, which
-//! stays bound throughout, so nobody can take the port and waiting connections are kept.
+//! are `udp`'s. Its TCP side ends on an aborted connection (hickory-dns#3725). Contract: what
+//! ends unasked is started again on the same socket, which stays bound throughout, so nobody can
+//! take the port and waiting connections are kept.
 
 use super::{
-    handler::{Asker, Handler, Transport},
+    handler::Handler,
     listen::{Listeners, Pair},
     state::Publisher,
+    udp::Threads,
 };
 use hickory_server::Server;
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-use tokio::{net::UdpSocket, sync::watch, task::JoinSet, time::Instant};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -29,8 +25,6 @@ const TCP_IDLE: Duration = Duration::from_secs(10);
 const TCP_ANSWERS: usize = 32;
 /// How long a shutdown waits for hickory's tasks.
 const SHUTDOWN: Duration = Duration::from_secs(2);
-/// No query is longer; what is longer is cut and so unreadable.
-const MAX_QUERY_OCTETS: usize = 4_096;
 
 /// Serves until `shutdown` is ready, then closes all sockets.
 ///
@@ -42,107 +36,39 @@ pub async fn serve(
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    let mut groups = Vec::new();
     for Pair { address, udp, tcp } in listeners.pairs {
+        groups.push((address, udp));
         let handler = Handler::new(publisher.clone());
-        let start = move || Running::udp(&udp, handler.clone());
-        tasks.spawn(supervise(address, "UDP", start, stopped.clone()));
-        let handler = Handler::new(publisher.clone());
-        let start = move || Running::tcp(&tcp, handler.clone());
+        let start = move || serve_tcp(&tcp, handler.clone());
         tasks.spawn(supervise(address, "TCP", start, stopped.clone()));
     }
+    let threads = Threads::start(groups, publisher);
     shutdown.await;
     stop.send_replace(true);
+    tasks.spawn_blocking(move || threads.stop());
     while tasks.join_next().await.is_some() {}
 }
 
-/// What runs on one socket.
-enum Running {
-    Udp(JoinSet<io::Error>),
-    Tcp(Server<Handler>),
+fn serve_tcp(socket: &std::net::TcpListener, handler: Handler) -> io::Result<Server<Handler>> {
+    let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+    let mut server = Server::new(handler);
+    server.register_listener(listener, TCP_IDLE, TCP_ANSWERS);
+    Ok(server)
 }
 
-impl Running {
-    fn udp(socket: &std::net::UdpSocket, handler: Handler) -> io::Result<Self> {
-        let socket = UdpSocket::from_std(socket.try_clone()?)?;
-        // A task of its own, so that a panic ends it alone.
-        let mut task = JoinSet::new();
-        task.spawn(answer_datagrams(socket, handler));
-        Ok(Self::Udp(task))
-    }
-
-    fn tcp(socket: &std::net::TcpListener, handler: Handler) -> io::Result<Self> {
-        let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-        let mut server = Server::new(handler);
-        server.register_listener(listener, TCP_IDLE, TCP_ANSWERS);
-        Ok(Self::Tcp(server))
-    }
-
-    /// Ends where it should not: why.
-    async fn ended(&mut self) -> String {
-        let error = match self {
-            Self::Udp(task) => match task.join_next().await {
-                Some(Ok(error)) => Some(error.to_string()),
-                Some(Err(error)) => Some(error.to_string()),
-                None => None,
-            },
-            Self::Tcp(server) => server
-                .block_until_done()
-                .await
-                .err()
-                .map(|error| error.to_string()),
-        };
-        error.unwrap_or_else(|| "it gave no reason".into())
-    }
-
-    async fn stop(mut self) {
-        let stopping = async {
-            match &mut self {
-                Self::Udp(task) => task.shutdown().await,
-                Self::Tcp(server) => {
-                    // It can only say that it ended, which was asked for.
-                    let _ = server.shutdown_gracefully().await;
-                }
-            }
-        };
-        if tokio::time::timeout(SHUTDOWN, stopping).await.is_err() {
-            tracing::warn!("queries in flight at shutdown were dropped");
-        }
-    }
+/// Ends where it should not: why.
+async fn ended(server: &mut Server<Handler>) -> String {
+    let error = server.block_until_done().await.err();
+    error.map_or_else(|| "it gave no reason".into(), |error| error.to_string())
 }
 
-/// Answers datagrams until the socket fails.
-async fn answer_datagrams(socket: UdpSocket, handler: Handler) -> io::Error {
-    let mut octets = vec![0; MAX_QUERY_OCTETS];
-    loop {
-        let (length, source) = match socket.recv_from(&mut octets).await {
-            Ok(received) => received,
-            // An ICMP error about an earlier reply says nothing about this socket.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-            Err(error) => return error,
-        };
-        let asker = Asker {
-            source,
-            transport: Transport::Udp,
-        };
-        let counters = handler.counters();
-        let Some(reply) = handler.handle(&octets[..length], &asker, now_secs()) else {
-            counters.dropped();
-            continue;
-        };
-        counters.query(true);
-        counters.answered(reply.rcode, reply.truncated);
-        if let Err(error) = socket.send_to(&reply.octets, source).await {
-            tracing::debug!(%source, %error, "an answer could not be sent");
-            counters.dropped();
-        }
+async fn stop(mut server: Server<Handler>) {
+    // It can only say that it ended, which was asked for.
+    let stopping = server.shutdown_gracefully();
+    if tokio::time::timeout(SHUTDOWN, stopping).await.is_err() {
+        tracing::warn!("queries in flight at shutdown were dropped");
     }
-}
-
-/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
-fn now_secs() -> u32 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    let secs = since_epoch.unwrap_or_default().as_secs();
-    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
@@ -154,16 +80,16 @@ async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
 async fn supervise(
     address: SocketAddr,
     transport: &str,
-    mut start: impl FnMut() -> io::Result<Running>,
+    mut start: impl FnMut() -> io::Result<Server<Handler>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
         let error = match start() {
-            Ok(mut running) => tokio::select! {
-                error = running.ended() => error,
-                () = asked_to_stop(&mut stopped) => return running.stop().await,
+            Ok(mut server) => tokio::select! {
+                error = ended(&mut server) => error,
+                () = asked_to_stop(&mut stopped) => return stop(server).await,
             },
             Err(error) => error.to_string(),
         };
@@ -184,11 +110,13 @@ async fn supervise(
 mod tests {
     use super::*;
     use crate::dns::bind;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn a_server_that_ends_is_started_again_on_its_socket() {
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let pair = listeners.pairs.into_iter().next().unwrap();
+        let pair_address = pair.address;
         let handler = Handler::new(Publisher::new());
         let (stop, stopped) = watch::channel(false);
         let (made, mut starts) = tokio::sync::mpsc::unbounded_channel();
@@ -198,12 +126,12 @@ mod tests {
             made.send((count, Instant::now())).unwrap();
             match count {
                 // A server without a socket ends at once, as one does whose sockets ended.
-                1 => Ok(Running::Tcp(Server::new(handler.clone()))),
+                1 => Ok(Server::new(handler.clone())),
                 2 => Err(io::Error::other("no descriptors left")),
-                _ => Running::udp(&pair.udp, handler.clone()),
+                _ => serve_tcp(&pair.tcp, handler.clone()),
             }
         };
-        let supervisor = tokio::spawn(supervise(pair.address, "UDP", start, stopped));
+        let supervisor = tokio::spawn(supervise(pair_address, "TCP", start, stopped));
         let begin = Instant::now();
         for (expect, after_ms) in [(1, 0), (2, 100), (3, 300)] {
             let (count, at) = starts.recv().await.unwrap();
@@ -213,14 +141,12 @@ mod tests {
                 "a pause before start {count}"
             );
         }
-        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        client
-            .send_to(&[0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], pair.address)
-            .await
-            .unwrap();
-        let mut reply = [0; 512];
-        let length = client.recv(&mut reply).await.unwrap();
-        assert_eq!(reply[..4], [0, 7, 0x80, 1], "FORMERR: {length} octets");
+        let mut client = tokio::net::TcpStream::connect(pair_address).await.unwrap();
+        let query = [0, 12, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        client.write_all(&query).await.unwrap();
+        let mut reply = [0; 14];
+        client.read_exact(&mut reply).await.unwrap();
+        assert_eq!(reply[2..6], [0, 7, 0x80, 1], "FORMERR");
         stop.send_replace(true);
         supervisor.await.unwrap();
         assert!(starts.try_recv().is_err(), "a stop starts nothing");

@@ -96,22 +96,24 @@ impl Family for SockaddrIn6 {
 }
 
 /// Who asked, and which of our addresses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Peer<A: Family> {
     pub(super) address: A,
     /// Known on wildcard sockets only; elsewhere there is no choice.
     asked: Option<A::Own>,
 }
 
-/// A datagram that came; its octets are in the buffer of the same place in the batch.
-#[derive(Clone, Copy, Debug)]
+/// A datagram that came.
+#[derive(Clone, Copy)]
 pub(super) struct Came<A: Family> {
+    /// Which buffer has its octets.
+    pub(super) place: usize,
     pub(super) length: usize,
     pub(super) peer: Peer<A>,
 }
 
 /// A datagram to send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Outgoing<'o, A: Family> {
     pub(super) octets: &'o [u8],
     pub(super) peer: Peer<A>,
@@ -149,9 +151,7 @@ impl<'s, A: Family> Batches<'s, A> {
         wait: bool,
     ) -> Result<(), Errno> {
         came.clear();
-        let mut slices = buffers
-            .each_mut()
-            .map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
         let flags = if wait {
             MsgFlags::MSG_WAITFORONE
         } else {
@@ -165,7 +165,7 @@ impl<'s, A: Family> Batches<'s, A> {
             flags,
             None,
         )?;
-        for message in received {
+        for (place, message) in received.enumerate() {
             let Some(address) = message.address else {
                 continue;
             };
@@ -174,6 +174,7 @@ impl<'s, A: Family> Batches<'s, A> {
                 _ => None,
             };
             came.push(Came {
+                place,
                 length: message.bytes,
                 peer: Peer { address, asked },
             });

@@ -6,9 +6,8 @@
 use super::batch::{Family, Peer};
 use std::collections::VecDeque;
 
-/// So many wait at most. At 20 µs each the last waits for 5 ms, as long as it makes sense to
-/// keep a resolver waiting under a flood.
-const MAX_WAITING: usize = 256;
+/// So many wait at most. At 20 µs each the last waits for 20 ms, and still has its answer in time.
+const MAX_WAITING: usize = 1_024;
 
 /// A query that waits.
 pub(super) struct Waiting<A: Family> {

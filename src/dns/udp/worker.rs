@@ -11,13 +11,13 @@ use super::{
 };
 use crate::dns::{
     counters::{Answered, Dropped, Shard},
-    handler::Handler,
+    handler::{Asker, Handler, Transport},
 };
 use nix::errno::Errno;
 use std::{
     net::UdpSocket,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Unusual queries answered after a batch that was full: more wait to be received.
@@ -80,33 +80,51 @@ impl<'s, A: Family> Worker<'s, A> {
     /// # Errors
     /// The socket fails.
     pub(super) fn run(mut self) -> Result<(), Errno> {
-        let mut until = None;
-        loop {
-            let wait = self.queue.is_empty() && until.is_none();
-            match self.batches.receive(&mut self.buffers, &mut self.came, wait) {
-                // An ICMP error about an earlier reply says nothing about this socket.
-                Ok(()) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => {}
-                Err(error) => return Err(error),
-            }
-            if self.shared.stop.load(Ordering::Relaxed) {
-                // The stop shuts the socket for reading, which reads as an empty datagram.
-                self.came.retain(|came| came.length > 0);
-                let until = *until.get_or_insert_with(|| Instant::now() + LAST_BATCHES);
-                if self.came.is_empty() && self.queue.is_empty() || Instant::now() > until {
-                    return Ok(());
-                }
-            }
-            let is_busy = self.came.len() == BATCH;
-            self.receive();
-            self.unusual(if is_busy { BUSY_SHARE } else { QUIET_SHARE });
+        while !self.shared.stop.load(Ordering::Acquire) {
+            self.receive(self.queue.is_empty())?;
+            self.answer();
         }
+        // What was received before the stop has its answer, too.
+        let until = Instant::now() + LAST_BATCHES;
+        while Instant::now() < until {
+            if self.queue.is_empty() {
+                self.receive(false)?;
+                if self.came.is_empty() {
+                    break;
+                }
+            } else {
+                self.came.clear();
+            }
+            self.answer();
+        }
+        Ok(())
     }
 
-    fn receive(&mut self) {
+    fn receive(&mut self, wait: bool) -> Result<(), Errno> {
+        let (buffers, came) = (&mut self.buffers, &mut self.came);
+        match self.batches.receive(buffers, came, wait) {
+            // An ICMP error about an earlier reply says nothing about this socket.
+            Ok(()) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => {}
+            Err(error) => return Err(error),
+        }
+        if self.shared.stop.load(Ordering::Acquire) {
+            // The stop shut the socket for reading, which reads as an empty datagram.
+            self.came.retain(|came| came.length > 0);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) {
+        let is_busy = self.came.len() == BATCH;
+        self.usual();
+        self.unusual(if is_busy { BUSY_SHARE } else { QUIET_SHARE });
+    }
+
+    fn usual(&mut self) {
         self.shard
             .received(u64::try_from(self.came.len()).unwrap_or(u64::MAX));
-        for (came, buffer) in self.came.iter().zip(&*self.buffers) {
-            let octets = &buffer[..came.length];
+        for came in &self.came {
+            let octets = &self.buffers[came.place][..came.length];
             if let Some(why) = undeserving(octets, came.peer.address.address().port()) {
                 self.shard.dropped(why);
             } else if !self.queue.push(octets, came.peer) {
@@ -117,12 +135,20 @@ impl<'s, A: Family> Worker<'s, A> {
 
     /// Answers some of the queries that wait.
     fn unusual(&mut self, share: usize) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let now_secs = now_secs();
         for _ in 0..share {
             let Some(query) = self.queue.pop() else {
                 break;
             };
-            let source = query.peer.address.address();
-            match self.shared.handler.reply(&query.octets, source) {
+            let asker = Asker {
+                source: query.peer.address.address(),
+                transport: Transport::Udp,
+            };
+            let handler = &self.shared.handler;
+            match handler.handle(&query.octets, &asker, now_secs) {
                 None => self.shard.dropped(Dropped::Reply),
                 Some(reply) => self.made.push(Made {
                     octets: reply.octets,
@@ -147,6 +173,13 @@ impl<'s, A: Family> Worker<'s, A> {
         });
         self.made.clear();
     }
+}
+
+/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
+fn now_secs() -> u32 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let secs = since_epoch.unwrap_or_default().as_secs();
+    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn ended(shard: &Shard, answered: Answered, sent: Result<(), Errno>) {
