@@ -24,6 +24,9 @@ const RCODES: [(ResponseCode, &str); 9] = [
     (ResponseCode::YXDomain, "YXDOMAIN"),
 ];
 
+/// RFC 1035 section 4.1.1.
+const HEADER_OCTETS: usize = 12;
+
 /// Why a message got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
@@ -44,6 +47,15 @@ pub(super) enum Dropped {
 }
 
 impl Dropped {
+    /// Why a message deserves no answer.
+    pub(super) fn undeserved(message: &[u8]) -> Self {
+        if message.len() < HEADER_OCTETS {
+            Self::Scrap
+        } else {
+            Self::Reply
+        }
+    }
+
     const ALL: [(Self, &str); 7] = [
         (Self::Reply, "reply"),
         (Self::Scrap, "scrap"),

@@ -19,8 +19,8 @@ use std::{
 
 /// A free TCP port need not be free for UDP; so often another one is tried.
 const FREE_PORT_TRIES: usize = 32;
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
+/// Connections that wait to be accepted; the kernel's limit applies.
+const BACKLOG: i32 = 4_096;
 /// Bursts beyond what is read between two wake-ups wait here, and answers that the network does
 /// not take at once; the kernel's limits apply.
 const BUFFER_OCTETS: usize = 4 << 20;

@@ -1,29 +1,28 @@
-//! Serving: UDP by threads of our own, TCP by hickory's `Server`, each watched.
+//! Serving: UDP by `udp`, TCP by `tcp`, each watched.
 //!
-//! Does not know what is answered. hickory's UDP side replies to unreadable replies, which
-//! invites loops between servers, spawns a task per datagram and counts nothing; so datagrams
-//! are `udp`'s. Its TCP side ends on an aborted connection (hickory-dns#3725). Contract: what
-//! ends unasked is started again on the same socket, which stays bound throughout, so nobody can
-//! take the port and waiting connections are kept.
+//! Does not know what is answered. Contract: what ends unasked is started again on the same
+//! socket, which stays bound throughout, so nobody can take the port and waiting connections are
+//! kept.
 
 use super::{
-    handler::Handler,
     listen::{Listeners, Pair},
     state::Publisher,
+    tcp,
     udp::Threads,
 };
-use hickory_server::Server;
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// A TCP connection that asks nothing for so long is closed (RFC 7766 section 6.2.3).
-const TCP_IDLE: Duration = Duration::from_secs(10);
-/// Answers that may wait to be written to one TCP connection.
-const TCP_ANSWERS: usize = 32;
-/// How long a shutdown waits for hickory's tasks.
+/// How long a shutdown waits for what was read to be answered.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Serves until `shutdown` is ready, then closes all sockets.
@@ -36,11 +35,12 @@ pub async fn serve(
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    let tcp_server = tcp::Server::new(publisher.clone());
     let mut groups = Vec::new();
     for Pair { address, udp, tcp } in listeners.pairs {
         groups.push((address, udp));
-        let handler = Handler::new(publisher.clone());
-        let start = move || serve_tcp(&tcp, handler.clone());
+        let server = Arc::clone(&tcp_server);
+        let start = move || Running::tcp(&tcp, Arc::clone(&server));
         tasks.spawn(supervise(address, "TCP", start, stopped.clone()));
     }
     let threads = Threads::start(groups, publisher);
@@ -48,27 +48,43 @@ pub async fn serve(
     stop.send_replace(true);
     tasks.spawn_blocking(move || threads.stop());
     while tasks.join_next().await.is_some() {}
+    tcp_server.stop(SHUTDOWN).await;
 }
 
-fn serve_tcp(socket: &std::net::TcpListener, handler: Handler) -> io::Result<Server<Handler>> {
-    let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-    let mut server = Server::new(handler);
-    server.register_listener(listener, TCP_IDLE, TCP_ANSWERS);
-    Ok(server)
-}
+/// What runs on one socket: a task of its own, so that a panic ends it alone.
+struct Running(JoinSet<io::Error>);
 
-/// Ends where it should not: why.
-async fn ended(server: &mut Server<Handler>) -> String {
-    let error = server.block_until_done().await.err();
-    error.map_or_else(|| "it gave no reason".into(), |error| error.to_string())
-}
-
-async fn stop(mut server: Server<Handler>) {
-    // It can only say that it ended, which was asked for.
-    let stopping = server.shutdown_gracefully();
-    if tokio::time::timeout(SHUTDOWN, stopping).await.is_err() {
-        tracing::warn!("queries in flight at shutdown were dropped");
+impl Running {
+    fn tcp(socket: &std::net::TcpListener, server: Arc<tcp::Server>) -> io::Result<Self> {
+        let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+        Ok(Self::task(tcp::accept(listener, server)))
     }
+
+    fn task(answers: impl Future<Output = io::Error> + Send + 'static) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(answers);
+        Self(task)
+    }
+
+    /// Ends where it should not: why.
+    async fn ended(&mut self) -> String {
+        match self.0.join_next().await {
+            Some(Ok(error)) => error.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => "it gave no reason".into(),
+        }
+    }
+
+    async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
+pub(super) fn now_secs() -> u32 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let secs = since_epoch.unwrap_or_default().as_secs();
+    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
@@ -80,16 +96,16 @@ async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
 async fn supervise(
     address: SocketAddr,
     transport: &str,
-    mut start: impl FnMut() -> io::Result<Server<Handler>>,
+    mut start: impl FnMut() -> io::Result<Running>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
         let error = match start() {
-            Ok(mut server) => tokio::select! {
-                error = ended(&mut server) => error,
-                () = asked_to_stop(&mut stopped) => return stop(server).await,
+            Ok(mut running) => tokio::select! {
+                error = running.ended() => error,
+                () = asked_to_stop(&mut stopped) => return running.stop().await,
             },
             Err(error) => error.to_string(),
         };
@@ -116,22 +132,21 @@ mod tests {
     async fn a_server_that_ends_is_started_again_on_its_socket() {
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let pair = listeners.pairs.into_iter().next().unwrap();
-        let pair_address = pair.address;
-        let handler = Handler::new(Publisher::new());
+        let server = tcp::Server::new(Publisher::new());
         let (stop, stopped) = watch::channel(false);
         let (made, mut starts) = tokio::sync::mpsc::unbounded_channel();
         let mut count = 0;
+        let address = pair.address;
         let start = move || {
             count += 1;
             made.send((count, Instant::now())).unwrap();
             match count {
-                // A server without a socket ends at once, as one does whose sockets ended.
-                1 => Ok(Server::new(handler.clone())),
+                1 => Ok(Running::task(async { panic!("as a task may") })),
                 2 => Err(io::Error::other("no descriptors left")),
-                _ => serve_tcp(&pair.tcp, handler.clone()),
+                _ => Running::tcp(&pair.tcp, Arc::clone(&server)),
             }
         };
-        let supervisor = tokio::spawn(supervise(pair_address, "TCP", start, stopped));
+        let supervisor = tokio::spawn(supervise(address, "TCP", start, stopped));
         let begin = Instant::now();
         for (expect, after_ms) in [(1, 0), (2, 100), (3, 300)] {
             let (count, at) = starts.recv().await.unwrap();
@@ -141,7 +156,7 @@ mod tests {
                 "a pause before start {count}"
             );
         }
-        let mut client = tokio::net::TcpStream::connect(pair_address).await.unwrap();
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
         let query = [0, 12, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         client.write_all(&query).await.unwrap();
         let mut reply = [0; 14];

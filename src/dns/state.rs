@@ -4,7 +4,7 @@
 //! the old one or the new one, never a mix, and takes no lock. The table that is published has
 //! the numbers of the zones beside it, whichever zones it was made for.
 
-use super::{counters::Counters, settings::Settings, store::Zones, table::Table};
+use super::{counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters};
 use arc_swap::{ArcSwap, Guard};
 use std::{borrow::Cow, sync::Arc};
 
@@ -42,6 +42,7 @@ impl DnsState {
 pub struct Publisher {
     state: Arc<ArcSwap<DnsState>>,
     counters: Arc<Counters>,
+    tcp_counters: Arc<TcpCounters>,
 }
 
 impl Publisher {
@@ -100,5 +101,10 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was counted of TCP connections.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 }

@@ -12,12 +12,13 @@ use super::{
 use crate::dns::{
     counters::{Answered, Dropped, Shard},
     handler::{Asker, Handler, Transport},
+    server::now_secs,
 };
 use nix::errno::Errno;
 use std::{
     net::UdpSocket,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 /// Unusual queries answered after a batch that was full: more wait to be received.
@@ -173,13 +174,6 @@ impl<'s, A: Family> Worker<'s, A> {
         });
         self.made.clear();
     }
-}
-
-/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
-fn now_secs() -> u32 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    let secs = since_epoch.unwrap_or_default().as_secs();
-    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn ended(shard: &Shard, answered: Answered, sent: Result<(), Errno>) {

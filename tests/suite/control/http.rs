@@ -196,6 +196,9 @@ impl Operations for Fake {
             slipped: 1,
             fast: 12_000,
             dropped: BTreeMap::from([("limited", 1), ("scrap", 0)]),
+            tcp_open: 3,
+            tcp_opened: 10,
+            tcp_closed: BTreeMap::from([("idle", 5), ("limit", 2)]),
             last_reload_ok: false,
             last_reload_at: Some(BEGAN),
         }
