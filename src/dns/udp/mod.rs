@@ -6,6 +6,9 @@
 //! what was received before it.
 
 mod batch;
+mod fast;
+mod message;
+mod query;
 mod waiting;
 mod worker;
 
