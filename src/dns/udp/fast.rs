@@ -57,20 +57,19 @@ pub(super) struct Composed<'m> {
 impl Composed<'_> {
     /// Finishes it; how long it is.
     pub(super) fn whole(self) -> usize {
-        let header = Header {
-            rcode: u8::try_from(u16::from(self.rcode)).unwrap_or_default(),
-            authoritative: self.authoritative,
-            truncated: false,
-        };
-        self.message.finish(header)
+        self.finish(false)
     }
 
     /// Leaves nothing but the question and TC, which sends the client to TCP; how long it is.
     pub(super) fn slipped(self) -> usize {
+        self.finish(true)
+    }
+
+    fn finish(self, truncated: bool) -> usize {
         self.message.finish(Header {
-            rcode: 0,
+            rcode: self.rcode.low(),
             authoritative: self.authoritative,
-            truncated: true,
+            truncated,
         })
     }
 }

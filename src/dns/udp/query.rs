@@ -1,8 +1,8 @@
 //! A usual query, read where it lies (RFC 1035 section 4.1, RFC 6891 section 6.1).
 //!
 //! Usual is: one question of class IN for a type that a zone may hold, no other records but one
-//! OPT of version 0, no options but COOKIE and padding, nothing behind it. Does not know answers.
-//! Contract: whatever is not usual, or may be wrong, is `None`: the slow path judges it.
+//! OPT of version 0, no option that is answered but COOKIE, nothing behind it. Does not know
+//! answers. Contract: whatever is not usual, or may be wrong, is `None`: the slow path judges it.
 
 use crate::dns::{fields::kind, name::LookupName};
 
@@ -18,8 +18,8 @@ const OPT_HEAD_OCTETS: usize = 11;
 const DNSSEC_OK: u16 = 0x8000;
 /// RFC 7873 section 4.
 const COOKIE: u16 = 10;
-/// RFC 7830: it says nothing.
-const PADDING: u16 = 12;
+/// RFC 5001 section 2.3.
+const NSID: u16 = 3;
 
 /// What a usual query asks.
 #[derive(Clone, Copy, Debug)]
@@ -120,11 +120,11 @@ impl Edns {
         let mut cookie = None;
         while !options.is_empty() {
             let (code, length) = (number(options, 0)?, number(options, 2)?);
-            let (option, behind) = options[4..].split_at_checked(usize::from(length))?;
+            let (option, behind) = options.get(4..)?.split_at_checked(usize::from(length))?;
             match code {
                 COOKIE if cookie.is_none() => cookie = Some(Cookie::read(option)?),
-                PADDING => {}
-                _ => return None,
+                NSID => return None,
+                _ => {}
             }
             options = behind;
         }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::dns::{
     counters::{Answered, Dropped, Shard},
-    handler::{Asker, Handler, Transport},
+    handler::Handler,
+    reply::{Asker, Transport},
     server::now_secs,
 };
 use nix::errno::Errno;
