@@ -5,7 +5,7 @@
 //! sizes or EDNS. Whatever else answers queries, such as a fast path, is held against this
 //! function. Contract: never panics, bounded work; a service's name is never NXDOMAIN.
 
-mod additional;
+pub(super) mod additional;
 
 use super::{
     fields::{self, kind},
@@ -25,7 +25,7 @@ use hickory_proto::{
 /// So many CNAMEs and DNAMEs are followed, and no more answered. A resolver follows any chain by
 /// itself, asking again for its last name, so a chain cut here costs it one more query, while a
 /// hostile chain costs us 9 lookups. Resolvers give up between 8 and 16 themselves.
-const MAX_ALIASES: usize = 8;
+pub(super) const MAX_ALIASES: usize = 8;
 
 /// An answer without its message: what to say, not how it is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -146,7 +146,10 @@ impl Chain<'_> {
         if !matches!(self.kind, kind::CNAME | kind::ANY)
             && let Some(alias) = here.rrset(kind::CNAME)
         {
-            let target = alias.rdata().next().and_then(|rdata| fields::target(kind::CNAME, rdata));
+            let target = alias
+                .rdata()
+                .next()
+                .and_then(|rdata| fields::target(kind::CNAME, rdata));
             let records: Vec<Record> = alias.records(&self.name).collect();
             return self.follow(records, target.map(name_of));
         }
@@ -176,7 +179,10 @@ impl Chain<'_> {
         let Some(dname) = node.rrset(kind::DNAME) else {
             return Step::Done;
         };
-        let target = dname.rdata().next().and_then(|rdata| fields::target(kind::DNAME, rdata));
+        let target = dname
+            .rdata()
+            .next()
+            .and_then(|rdata| fields::target(kind::DNAME, rdata));
         let Some(target) = target.map(name_of) else {
             return Step::Done;
         };
@@ -235,20 +241,23 @@ fn is_alias(record: &Record) -> bool {
 }
 
 fn records(rrset: Option<RrSet<'_>>, owner: &Name) -> Vec<Record> {
-    rrset.into_iter().flat_map(|rrset| rrset.records(owner)).collect()
+    rrset
+        .into_iter()
+        .flat_map(|rrset| rrset.records(owner))
+        .collect()
 }
 
 /// What stands at a node: its static RRsets, and over them those of its service.
-struct At<'a> {
+pub(super) struct At<'a> {
     table: &'a Table,
     zone: &'a Zone,
     node: Node<'a>,
     /// What its service answers, where it has one that was decided.
-    served: Option<&'a Served>,
+    pub(super) served: Option<&'a Served>,
 }
 
 impl<'a> At<'a> {
-    fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
+    pub(super) fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
         Self {
             table,
             zone,
@@ -258,11 +267,12 @@ impl<'a> At<'a> {
     }
 
     /// A service has this name and was not decided yet.
-    fn is_undecided(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         self.node.service().is_some() && self.served.is_none()
     }
 
-    fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
+    /// The RRset of a type; an SOA with the serial that its file says.
+    pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
         match self.served {
             Some(served) if served.owns(kind) => served.rrset(kind),
             _ => self.node.rrset(kind),

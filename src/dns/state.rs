@@ -4,7 +4,7 @@
 //! the old one or the new one, never a mix, and takes no lock. The table that is published has
 //! the numbers of the zones beside it, whichever zones it was made for.
 
-use super::{counters::Counters, store::Zones, table::Table};
+use super::{counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters};
 use arc_swap::{ArcSwap, Guard};
 use std::{borrow::Cow, sync::Arc};
 
@@ -15,12 +15,15 @@ pub struct DnsState {
     pub zones: Arc<Zones>,
     /// The services' answers, numbered as the zones are.
     pub table: Arc<Table>,
+    /// What is not about records.
+    pub settings: Arc<Settings>,
     /// The table as it was published: it may know services that only the next zones have.
     published: Arc<Table>,
 }
 
 impl DnsState {
-    fn new(zones: &Arc<Zones>, table: &Arc<Table>) -> Self {
+    /// The same settings with other zones or another table.
+    fn with(&self, zones: &Arc<Zones>, table: &Arc<Table>) -> Self {
         let fitted = match table.fitted(zones) {
             Cow::Borrowed(_) => Arc::clone(table),
             Cow::Owned(fitted) => Arc::new(fitted),
@@ -28,6 +31,7 @@ impl DnsState {
         Self {
             zones: Arc::clone(zones),
             table: fitted,
+            settings: Arc::clone(&self.settings),
             published: Arc::clone(table),
         }
     }
@@ -38,6 +42,7 @@ impl DnsState {
 pub struct Publisher {
     state: Arc<ArcSwap<DnsState>>,
     counters: Arc<Counters>,
+    tcp_counters: Arc<TcpCounters>,
 }
 
 impl Publisher {
@@ -48,9 +53,9 @@ impl Publisher {
 
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
-        let state = DnsState::new(&zones, &table.into());
+        let table = table.into();
         // The former zones, where nobody else has them, go here and not on the query path.
-        drop(self.state.swap(Arc::new(state)));
+        drop(self.state.rcu(|old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -61,7 +66,7 @@ impl Publisher {
         self.state.rcu(|old| {
             is_new = old.table.seq() <= table.seq();
             if is_new {
-                Arc::new(DnsState::new(&old.zones, &table))
+                Arc::new(old.with(&old.zones, &table))
             } else {
                 Arc::clone(old)
             }
@@ -71,7 +76,16 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
-        self.state.rcu(|old| DnsState::new(zones, &old.published));
+        self.state.rcu(|old| old.with(zones, &old.published));
+    }
+
+    /// Replaces what is not about records.
+    pub fn publish_settings(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        self.state.rcu(|old| DnsState {
+            settings: Arc::clone(&settings),
+            ..DnsState::clone(old)
+        });
     }
 
     /// What is in force now.
@@ -87,5 +101,10 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was counted of TCP connections.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 }

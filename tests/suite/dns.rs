@@ -10,6 +10,7 @@ mod client;
 mod messages;
 mod naive;
 mod sockets;
+mod udp;
 mod zone_files;
 mod zones;
 
