@@ -7,10 +7,13 @@ mod additional;
 mod aliases;
 mod answers;
 mod client;
+mod crowd;
 mod messages;
 mod naive;
 mod sockets;
+mod tcp;
 mod udp;
+mod wire;
 mod zone_files;
 mod zones;
 
