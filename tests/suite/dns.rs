@@ -8,6 +8,7 @@ mod client;
 mod messages;
 mod sockets;
 mod udp;
+mod wire;
 mod zones;
 
 use sidestep::{
