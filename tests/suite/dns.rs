@@ -5,6 +5,7 @@
 
 mod answers;
 mod client;
+mod equivalence;
 mod messages;
 mod sockets;
 mod udp;

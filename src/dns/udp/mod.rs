@@ -14,7 +14,9 @@ mod query;
 mod waiting;
 mod worker;
 
-use super::{counters::Shard, handler::Handler, state::Publisher};
+use super::{counters::Shard, handler::Handler, name::LookupName, state::Publisher};
+use fast::compose;
+use message::MAX_OCTETS;
 use nix::{
     errno::Errno,
     sys::socket::{SockaddrIn, SockaddrIn6},
@@ -22,7 +24,7 @@ use nix::{
 use socket2::SockRef;
 use std::{
     io,
-    net::{Shutdown, SocketAddr, UdpSocket},
+    net::{IpAddr, Shutdown, SocketAddr, UdpSocket},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -36,6 +38,22 @@ use worker::{Group, Shared, Worker};
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a UDP thread answers at once to the query `octets` of `source` at `now_secs` (Unix time,
+/// s); `None` where it leaves the query to `Handler::handle`. Counts and limits nothing.
+pub fn usual_reply(
+    publisher: &Publisher,
+    octets: &[u8],
+    source: IpAddr,
+    now_secs: u32,
+) -> Option<Vec<u8>> {
+    let mut answer = [0; MAX_OCTETS as usize];
+    let mut name = LookupName::default();
+    let state = publisher.borrowed();
+    let composed = compose(&state, octets, &mut answer, source, || now_secs, &mut name)?;
+    let length = composed.whole();
+    Some(answer[..length].to_vec())
+}
 
 /// Running threads.
 #[derive(Debug)]
