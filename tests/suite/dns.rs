@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod messages;
 mod naive;
+mod rules;
 mod sockets;
 mod zone_files;
 mod zones;

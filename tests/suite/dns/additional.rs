@@ -30,7 +30,7 @@ failover HTTPS 1 .
     let zones = build(&[("t", Given::File(zone))], services, &[]).zones.unwrap();
     let table = table(1, &[("failover", &["192.0.2.9"], 5)]);
     for (question, expect) in [
-        ("t HTTPS", &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2"][..]),
+        ("t HTTPS", &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2,"][..]),
         ("www.t HTTPS", &["www.t. 60 A 192.0.2.1"]),
         ("svc.t SVCB", &["www.t. 60 A 192.0.2.1"]),
         ("none.t HTTPS", &[]),
