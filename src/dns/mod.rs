@@ -30,6 +30,7 @@ mod tcp;
 mod udp;
 mod zone_file;
 mod zone_text;
+mod zone_word;
 
 pub use answer::{Answer, answer};
 pub use ask::{Heard, ask};
