@@ -46,4 +46,5 @@ pub use state::{DnsState, Publisher};
 pub use store::Zones;
 pub use table::Table;
 pub use tcp::{Framer, TcpCounted, TcpCounters};
+pub use udp::usual_reply;
 pub use zone_file::ReadFile;

@@ -8,13 +8,14 @@
 mod additional;
 
 use super::{
-    message::{Header, Message, Opt, QUESTION_AT, Section},
+    message::{Header, MAX_OCTETS, Message, Opt, QUESTION_AT, Section},
     query::{Edns, Query},
 };
 use crate::dns::{
     answer::{At, MAX_ALIASES},
     fields::kind,
     name::LookupName,
+    reply::Reply,
     settings::Settings,
     state::DnsState,
     store::{
@@ -42,6 +43,21 @@ pub(super) enum Subject {
     Referral(u64),
     /// An error, about nothing.
     Error,
+}
+
+impl Subject {
+    /// What a reply of the slow path is about, as far as its counts tell.
+    pub(super) fn of(reply: &Reply) -> Self {
+        let records =
+            |section: usize| reply.octets.get(4 + 2 * section..6 + 2 * section) != Some(&[0, 0]);
+        match reply.rcode {
+            ResponseCode::NoError if records(1) || reply.truncated => {
+                Self::Name(fnv(reply.question()))
+            }
+            ResponseCode::NoError | ResponseCode::NXDomain => Self::Nothing(u64::MAX),
+            _ => Self::Error,
+        }
+    }
 }
 
 /// An answer that was composed, and not yet finished.
@@ -74,18 +90,17 @@ impl Composed<'_> {
     }
 }
 
-/// Composes the answer to a usual query in its buffer: `octets`, of which the first `length` are
-/// the query's. `None`, and the buffer is as it was as far as the query goes, where the slow path
-/// must. `name` is scratch space.
+/// Composes the answer to a usual query, `asked`, in a buffer; `None` where the slow path must.
+/// `name` is scratch space.
 pub(super) fn compose<'m>(
     state: &DnsState,
-    octets: &'m mut [u8],
-    length: usize,
+    asked: &[u8],
+    octets: &'m mut [u8; MAX_OCTETS as usize],
     source: IpAddr,
     now_secs: impl FnOnce() -> u32,
     name: &mut LookupName,
 ) -> Option<Composed<'m>> {
-    let query = Query::read(octets.get(..length)?, name)?;
+    let query = Query::read(asked, name)?;
     let mut has_valid_cookie = false;
     let opt = query.edns.map(|edns| {
         let cookie = cookie_of(&state.settings, &edns, source, now_secs);
@@ -99,7 +114,7 @@ pub(super) fn compose<'m>(
         zones: &state.zones,
         table: &state.table,
         kind: query.kind,
-        message: Message::new(octets, &query, opt),
+        message: Message::new(octets, asked, &query, opt),
         name,
         owner: QUESTION_AT,
         aliases: [(0, 0); MAX_ALIASES],
@@ -277,9 +292,15 @@ fn nothing_in(zone: &Zone) -> Subject {
     Subject::Nothing(zone.number() as u64)
 }
 
-/// FNV-1a: names are the operator's, and rate limiting hashes it again with a key.
 fn hash_of(node: Node<'_>) -> u64 {
-    let fold =
-        |hash: u64, &octet: &u8| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
-    node.name().iter().fold(0xcbf2_9ce4_8422_2325, fold)
+    fnv(node.name())
+}
+
+/// FNV-1a, of letters in any case: rate limiting hashes it again with a key.
+fn fnv(octets: &[u8]) -> u64 {
+    let fold = |hash: u64, octet: &u8| {
+        let lower = octet.to_ascii_lowercase();
+        (hash ^ u64::from(lower)).wrapping_mul(0x0000_0100_0000_01b3)
+    };
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, fold)
 }

@@ -1,4 +1,4 @@
-//! An answer that is made in the buffer of its query, out of RRsets as the store holds them.
+//! An answer in the making, out of RRsets as the store holds them.
 //!
 //! Knows records and pointers (RFC 1035 section 4.1), nothing of zones. Contract: what does not
 //! fit is not begun; never writes behind its limit.
@@ -15,7 +15,7 @@ pub(super) const QUESTION_AT: usize = HEADER_OCTETS;
 /// A compression pointer's two high bits.
 const POINTER: u16 = 0xc000;
 /// The largest UDP message that is not fragmented on any path worth having (RFC 9715).
-const MAX_OCTETS: u16 = 1_232;
+pub(super) const MAX_OCTETS: u16 = 1_232;
 /// Without EDNS, and the least that is believed with it (RFC 1035 section 2.3.4).
 const PLAIN_OCTETS: u16 = 512;
 /// Of an OPT record without options.
@@ -47,7 +47,7 @@ impl Opt {
 
 /// An answer in the making.
 pub(super) struct Message<'m> {
-    octets: &'m mut [u8],
+    octets: &'m mut [u8; MAX_OCTETS as usize],
     length: usize,
     /// Where records must end.
     limit: usize,
@@ -57,15 +57,24 @@ pub(super) struct Message<'m> {
 }
 
 impl<'m> Message<'m> {
-    /// Behind header and question, which stay as they came. The buffer is larger than any answer.
-    pub(super) fn new(octets: &'m mut [u8], query: &Query, opt: Option<Opt>) -> Self {
+    /// Begins with the header and question of the query `asked`, in a buffer that has room for
+    /// any answer.
+    pub(super) fn new(
+        octets: &'m mut [u8; MAX_OCTETS as usize],
+        asked: &[u8],
+        query: &Query,
+        opt: Option<Opt>,
+    ) -> Self {
+        // A question has at most 259 octets.
+        let question_end = query.end.min(asked.len()).min(octets.len());
+        octets[..question_end].copy_from_slice(&asked[..question_end]);
         let offered = |edns: Edns| edns.payload.clamp(PLAIN_OCTETS, MAX_OCTETS);
-        let limit = usize::from(query.edns.map_or(PLAIN_OCTETS, offered)).min(octets.len());
+        let limit = usize::from(query.edns.map_or(PLAIN_OCTETS, offered));
         Self {
             octets,
-            length: query.end,
+            length: question_end,
             limit: limit.saturating_sub(opt.map_or(0, |opt| opt.octets())),
-            question_end: query.end,
+            question_end,
             opt,
             counts: [0; 3],
         }

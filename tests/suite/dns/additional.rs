@@ -34,7 +34,7 @@ failover HTTPS 1 .
     for (question, expect) in [
         (
             "t HTTPS",
-            &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2"][..],
+            &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2,"][..],
         ),
         ("www.t HTTPS", &["www.t. 60 A 192.0.2.1"]),
         ("svc.t SVCB", &["www.t. 60 A 192.0.2.1"]),
