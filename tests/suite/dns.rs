@@ -7,19 +7,13 @@ mod additional;
 mod aliases;
 mod answers;
 mod client;
-<<<<<<< HEAD
 mod crowd;
-=======
 mod equivalence;
->>>>>>> udp
 mod messages;
 mod naive;
 mod rules;
 mod sockets;
-<<<<<<< HEAD
 mod tcp;
-=======
->>>>>>> udp
 mod udp;
 mod wire;
 mod zone_files;
