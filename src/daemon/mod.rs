@@ -181,7 +181,8 @@ impl Daemon {
         {
             return Err(StartError::System(why.clone()));
         }
-        let listeners = dns::bind(&server.dns).map_err(StartError::System)?;
+        let listeners =
+            dns::bind_for(&server.dns, server.udp_threads).map_err(StartError::System)?;
         let http = server
             .http
             .map(control::bind)
@@ -459,6 +460,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
             announcer: Announcer::default(),
             tap: beginning.tap,
             zones: None,
+            table: Arc::default(),
             published: None,
             quiet_until: None,
         }

@@ -9,7 +9,6 @@
 use super::{
     answer::{Answer, answer},
     chaos::chaos,
-    counters::Counters,
     message::Draft,
     options::{CookieIs, Options, Told},
     query::{Query, Question},
@@ -64,11 +63,6 @@ impl Handler {
         reply.has_valid_cookie = told.cookie == CookieIs::Valid;
         reply.keepalive_asked = told.has_keepalive;
         Some(reply)
-    }
-
-    /// What was counted; `handle` itself counts nothing.
-    pub(super) fn counters(&self) -> &Counters {
-        self.publisher.counters()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What goes into `Handler::handle` and what comes out of it.
 
-use super::message::Written;
+use super::{message::Written, query::HEADER_OCTETS};
 use hickory_proto::op::ResponseCode;
 use std::net::SocketAddr;
 
@@ -52,6 +52,13 @@ impl Reply {
             question_end: written.question_end,
             tail: written.tail,
         }
+    }
+
+    /// The question as it is echoed; empty where none is.
+    pub(super) fn question(&self) -> &[u8] {
+        self.octets
+            .get(HEADER_OCTETS..self.question_end)
+            .unwrap_or_default()
     }
 
     /// The same with TC set and without any record but OPT and TSIG: what a client above its

@@ -20,6 +20,7 @@ pub use framer::Framer;
 pub(super) use accept::accept;
 
 use super::{
+    counters::{Answered, Dropped},
     handler::Handler,
     reply::{Asker, Transport},
     server::now_secs,
@@ -101,18 +102,22 @@ impl Server {
             source,
             transport: Transport::Tcp,
         };
-        let counters = self.publisher.counters();
-        let reply = self.handler.handle(message, &asker, now_secs());
-        let framed = reply.and_then(|reply| {
-            let length = u16::try_from(reply.octets.len()).ok()?;
-            Some((length, reply))
-        });
-        let Some((length, reply)) = framed else {
-            counters.dropped();
+        let counters = self.publisher.counters().tcp();
+        counters.received(1);
+        let Some(reply) = self.handler.handle(message, &asker, now_secs()) else {
+            counters.dropped(Dropped::undeserved(message));
             return false;
         };
-        counters.query(false);
-        counters.answered(reply.rcode, reply.truncated);
+        let Ok(length) = u16::try_from(reply.octets.len()) else {
+            counters.dropped(Dropped::Unsent);
+            return false;
+        };
+        counters.answered(Answered {
+            rcode: reply.rcode,
+            truncated: reply.truncated,
+            slipped: false,
+            fast: false,
+        });
         out.extend(length.to_be_bytes());
         out.extend(reply.octets);
         true
