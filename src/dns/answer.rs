@@ -146,7 +146,10 @@ impl Chain<'_> {
         if !matches!(self.kind, kind::CNAME | kind::ANY)
             && let Some(alias) = here.rrset(kind::CNAME)
         {
-            let target = alias.rdata().next().and_then(|rdata| fields::target(kind::CNAME, rdata));
+            let target = alias
+                .rdata()
+                .next()
+                .and_then(|rdata| fields::target(kind::CNAME, rdata));
             let records: Vec<Record> = alias.records(&self.name).collect();
             return self.follow(records, target.map(name_of));
         }
@@ -176,7 +179,10 @@ impl Chain<'_> {
         let Some(dname) = node.rrset(kind::DNAME) else {
             return Step::Done;
         };
-        let target = dname.rdata().next().and_then(|rdata| fields::target(kind::DNAME, rdata));
+        let target = dname
+            .rdata()
+            .next()
+            .and_then(|rdata| fields::target(kind::DNAME, rdata));
         let Some(target) = target.map(name_of) else {
             return Step::Done;
         };
@@ -235,7 +241,10 @@ fn is_alias(record: &Record) -> bool {
 }
 
 fn records(rrset: Option<RrSet<'_>>, owner: &Name) -> Vec<Record> {
-    rrset.into_iter().flat_map(|rrset| rrset.records(owner)).collect()
+    rrset
+        .into_iter()
+        .flat_map(|rrset| rrset.records(owner))
+        .collect()
 }
 
 /// What stands at a node: its static RRsets, and over them those of its service.

@@ -66,7 +66,10 @@ impl Zones {
             warnings: Vec::new(),
             services: BTreeMap::new(),
         };
-        let apexes: BTreeSet<&str> = inputs.iter().map(|input| input.config.name.as_str()).collect();
+        let apexes: BTreeSet<&str> = inputs
+            .iter()
+            .map(|input| input.config.name.as_str())
+            .collect();
         loader.place_services(services, &apexes, inputs);
         for input in inputs {
             loader.zone(input, server_name);
@@ -155,7 +158,10 @@ impl Loader<'_> {
                     (None, _) => "lies in no zone",
                     (_, None) => "is no domain name",
                 };
-                self.fail(file, format!("service '{}': '{name}' {wrong}", service.name));
+                self.fail(
+                    file,
+                    format!("service '{}': '{name}' {wrong}", service.name),
+                );
             }
         }
     }

@@ -20,13 +20,13 @@ pub struct DnsState {
 }
 
 impl DnsState {
-    fn new(zones: &Arc<Zones>, table: &Arc<Table>) -> Self {
-        let fitted = match table.fitted(zones) {
+    fn new(zones: Arc<Zones>, table: &Arc<Table>) -> Self {
+        let fitted = match table.fitted(&zones) {
             Cow::Borrowed(_) => Arc::clone(table),
             Cow::Owned(fitted) => Arc::new(fitted),
         };
         Self {
-            zones: Arc::clone(zones),
+            zones,
             table: fitted,
             published: Arc::clone(table),
         }
@@ -48,9 +48,8 @@ impl Publisher {
 
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
-        let state = DnsState::new(&zones, &table.into());
-        // The former zones, where nobody else has them, go here and not on the query path.
-        drop(self.state.swap(Arc::new(state)));
+        let state = DnsState::new(zones, &table.into());
+        self.state.store(Arc::new(state));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -61,7 +60,7 @@ impl Publisher {
         self.state.rcu(|old| {
             is_new = old.table.seq() <= table.seq();
             if is_new {
-                Arc::new(DnsState::new(&old.zones, &table))
+                Arc::new(DnsState::new(Arc::clone(&old.zones), &table))
             } else {
                 Arc::clone(old)
             }
@@ -71,7 +70,8 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
-        self.state.rcu(|old| DnsState::new(zones, &old.published));
+        self.state
+            .rcu(|old| DnsState::new(Arc::clone(zones), &old.published));
     }
 
     /// What is in force now.
@@ -87,5 +87,48 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        failover::{AnswerTable, ServiceAnswer},
+        model::ServiceName,
+    };
+
+    fn zones(services: &[&str]) -> Arc<Zones> {
+        let services = services.iter().map(|&name| name.into());
+        Arc::new(Zones::of_services(services.collect()))
+    }
+
+    #[test]
+    fn a_table_and_zones_of_two_generations_fit_whichever_comes_first() {
+        let answer = ServiceAnswer {
+            names: Vec::new(),
+            addresses: vec![[192, 0, 2, 1].into()],
+            ttl_secs: 30,
+        };
+        let answers = AnswerTable {
+            seq: 1,
+            services: [(ServiceName::from("new"), answer)].into(),
+            ..AnswerTable::default()
+        };
+        let (old, new) = (zones(&["old"]), zones(&["a", "new"]));
+        let publisher = Publisher::new();
+        publisher.publish_zones(&old);
+        assert!(publisher.publish_table(Table::next(&Table::default(), &new, &answers)));
+        assert!(
+            publisher.state().table.served(0).is_none(),
+            "it is not old's"
+        );
+        publisher.publish_zones(&new);
+        assert!(
+            publisher.state().table.served(1).is_some(),
+            "it was kept for these"
+        );
+        publisher.publish(old, Table::from(&answers));
+        assert!(publisher.state().table.served(0).is_none());
     }
 }

@@ -50,7 +50,9 @@ impl Host {
         match &record.data {
             RData::NS(server) => Some(host(&server.0)),
             RData::MX(mail) => Some(host(&mail.exchange)),
-            RData::Unknown { code, rdata } => Self::of_opaque(record, (*code).into(), &rdata.anything),
+            RData::Unknown { code, rdata } => {
+                Self::of_opaque(record, (*code).into(), &rdata.anything)
+            }
             _ => None,
         }
     }

@@ -106,7 +106,9 @@ impl Loader<'_> {
 
     /// No message holds more: such a set is answered with SERVFAIL.
     fn fits_a_message(&mut self, draft: &Draft, set: &[Entry]) {
-        let octets = set.iter().map(|e| RECORD_HEAD_OCTETS + draft.rdata(e).len());
+        let octets = set
+            .iter()
+            .map(|e| RECORD_HEAD_OCTETS + draft.rdata(e).len());
         let octets: usize = octets.sum();
         if let (true, Some(first)) = (octets > MAX_SET_OCTETS, set.first()) {
             let message = format!(

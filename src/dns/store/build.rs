@@ -251,7 +251,8 @@ impl Draft {
 
     /// Each RRset, after [`Draft::settle`].
     pub(in crate::dns) fn sets(&self) -> impl Iterator<Item = &[Entry]> {
-        self.entries.chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind))
+        self.entries
+            .chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind))
     }
 
     /// The records of a node and type, after [`Draft::settle`].
@@ -364,8 +365,7 @@ impl Draft {
             row.rrset_count += 1;
         }
         let hashes = &self.hashes;
-        self.index
-            .shrink_to_fit(|&node| hashes[node as usize]);
+        self.index.shrink_to_fit(|&node| hashes[node as usize]);
         Some(Zone {
             apex: self.apex,
             depth: self.depth,
