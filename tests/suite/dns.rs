@@ -98,6 +98,7 @@ fn table(seq: u64, services: &[(&str, &[&str], u32)]) -> Table {
                 names: Vec::new(),
                 addresses,
                 ttl_secs,
+                ..ServiceAnswer::default()
             },
         )
     });
