@@ -491,6 +491,7 @@ fn traffic(out: &mut Exposition, overview: &Overview, counters: &Metrics) {
     );
     histogram(out, &[], &counters.schedule_lag);
     dns(out, counters);
+    tcp(out, counters);
     out.family("sidestep_zone_serial", "gauge", "SOA serial of the zone.");
     for (zone, serial) in &overview.serials {
         out.sample(&[("zone", zone)], serial);
@@ -529,6 +530,29 @@ fn dns(out: &mut Exposition, counters: &Metrics) {
     for (name, help, count) in totals {
         out.family(name, "counter", help);
         out.sample(&[], count);
+    }
+}
+
+fn tcp(out: &mut Exposition, counters: &Metrics) {
+    out.family(
+        "sidestep_dns_tcp_connections",
+        "gauge",
+        "TCP connections of DNS that are open.",
+    );
+    out.sample(&[], counters.tcp_open);
+    out.family(
+        "sidestep_dns_tcp_opened_total",
+        "counter",
+        "TCP connections of DNS that were accepted.",
+    );
+    out.sample(&[], counters.tcp_opened);
+    out.family(
+        "sidestep_dns_tcp_closed_total",
+        "counter",
+        "TCP connections of DNS that ended, by reason: idle, timeout (a query incomplete or answers not taken for as long), limit (made room), client, error or stop.",
+    );
+    for (reason, count) in &counters.tcp_closed {
+        out.sample(&[("reason", reason)], count);
     }
 }
 

@@ -13,6 +13,7 @@
 //! fold swaps; they wait for nobody.
 
 mod announce;
+mod answering;
 mod case;
 pub mod clock;
 mod first;
@@ -50,6 +51,7 @@ use crate::{
     policy::Library,
 };
 use announce::Announcer;
+use answering::Answering;
 use clock::Clock;
 use first::First;
 use fold::{Fold, Message};
@@ -193,6 +195,7 @@ impl Daemon {
             .enable_all()
             .build()?;
 
+        let answering = Answering::start(publisher.clone(), server)?;
         let tally = Arc::new(Tally::default());
         let looked_up_at = Arc::new(AtomicI64::new(0));
         let (fold, inbox) = sync_channel(INBOX);
@@ -232,6 +235,7 @@ impl Daemon {
                 seen: sources,
                 in_force: case,
                 started_with: accepted.config.server.clone(),
+                answering,
                 path,
                 accepted,
                 fold,

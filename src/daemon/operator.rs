@@ -293,6 +293,7 @@ impl Operations for Operator {
     fn metrics(&self) -> Metrics {
         let counted = self.publisher.counters().counted();
         let replies = counted.rcodes.iter();
+        let tcp = self.publisher.tcp_counters().counted();
         Metrics {
             queries: BTreeMap::from([("udp", counted.udp), ("tcp", counted.tcp)]),
             replies: replies
@@ -300,6 +301,9 @@ impl Operations for Operator {
                 .collect(),
             truncated: counted.truncated,
             dropped: counted.dropped,
+            tcp_open: tcp.open,
+            tcp_opened: tcp.opened,
+            tcp_closed: tcp.closed.into_iter().collect(),
             ..self.tally.metrics()
         }
     }

@@ -12,8 +12,8 @@ use std::{
 
 /// A free TCP port need not be free for UDP; so often another one is tried.
 const FREE_PORT_TRIES: usize = 32;
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
+/// Connections that wait to be accepted; the kernel's limit applies.
+const BACKLOG: i32 = 4_096;
 /// Bursts beyond what is read between two wake-ups wait here; the kernel's limit applies.
 const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
 

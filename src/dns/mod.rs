@@ -8,6 +8,7 @@
 
 mod answer;
 mod ask;
+mod cookie;
 mod counters;
 mod handler;
 mod listen;
@@ -15,22 +16,27 @@ mod load;
 mod rdata;
 mod resolve;
 mod server;
+mod settings;
 mod state;
 mod table;
+mod tcp;
 mod tree;
 mod zone;
 mod zone_file;
 mod zone_text;
 
 pub use answer::{Answer, answer};
-pub use ask::{Reply, ask};
+pub use ask::{Heard, ask};
+pub use cookie::Cookies;
 pub use counters::{Counted, Counters};
-pub use handler::Handler;
+pub use handler::{Asker, Handler, Reply, Transport};
 pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
 pub use resolve::{Hostnames, LookedUp, resolve};
 pub use server::serve;
+pub use settings::Settings;
 pub use state::{DnsState, Publisher};
 pub use table::Table;
+pub use tcp::{Framer, TcpCounted, TcpCounters};
 pub use zone::Zones;
 pub use zone_file::ReadFile;

@@ -1,28 +1,30 @@
-//! Serving: UDP by a loop of our own, TCP by hickory's `Server`, each watched.
+//! Serving: UDP by a loop, TCP by `tcp`, each watched.
 //!
 //! Does not know what is answered. hickory's UDP side replies to unreadable replies, which
 //! invites loops between servers, spawns a task per datagram and counts nothing; so datagrams
-//! are answered here, in their order. Its TCP side ends on an aborted connection
-//! (hickory-dns#3725). Contract: what ends unasked is started again on the same socket, which
-//! stays bound throughout, so nobody can take the port and waiting connections are kept.
+//! are answered here, in their order. Contract: what ends unasked is started again on the same
+//! socket, which stays bound throughout, so nobody can take the port and waiting connections are
+//! kept.
 
 use super::{
-    handler::Handler,
+    handler::{Asker, Handler, Transport},
     listen::{Listeners, Pair},
     state::Publisher,
+    tcp,
 };
-use hickory_server::Server;
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet, time::Instant};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// A TCP connection that asks nothing for so long is closed (RFC 7766 section 6.2.3).
-const TCP_IDLE: Duration = Duration::from_secs(10);
-/// Answers that may wait to be written to one TCP connection.
-const TCP_ANSWERS: usize = 32;
-/// How long a shutdown waits for hickory's tasks.
+/// How long a shutdown waits for what was read to be answered.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 /// No query is longer; what is longer is cut and so unreadable.
 const MAX_QUERY_OCTETS: usize = 4_096;
@@ -37,71 +39,52 @@ pub async fn serve(
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    let tcp_server = tcp::Server::new(publisher.clone());
     for Pair { address, udp, tcp } in listeners.pairs {
         let handler = Handler::new(publisher.clone());
         let start = move || Running::udp(&udp, handler.clone());
         tasks.spawn(supervise(address, "UDP", start, stopped.clone()));
-        let handler = Handler::new(publisher.clone());
-        let start = move || Running::tcp(&tcp, handler.clone());
+        let server = Arc::clone(&tcp_server);
+        let start = move || Running::tcp(&tcp, Arc::clone(&server));
         tasks.spawn(supervise(address, "TCP", start, stopped.clone()));
     }
     shutdown.await;
     stop.send_replace(true);
     while tasks.join_next().await.is_some() {}
+    tcp_server.stop(SHUTDOWN).await;
 }
 
-/// What runs on one socket.
-enum Running {
-    Udp(JoinSet<io::Error>),
-    Tcp(Server<Handler>),
-}
+/// What runs on one socket: a task of its own, so that a panic ends it alone.
+struct Running(JoinSet<io::Error>);
 
 impl Running {
     fn udp(socket: &std::net::UdpSocket, handler: Handler) -> io::Result<Self> {
         let socket = UdpSocket::from_std(socket.try_clone()?)?;
-        // A task of its own, so that a panic ends it alone.
-        let mut task = JoinSet::new();
-        task.spawn(answer_datagrams(socket, handler));
-        Ok(Self::Udp(task))
+        Ok(Self::task(answer_datagrams(socket, handler)))
     }
 
-    fn tcp(socket: &std::net::TcpListener, handler: Handler) -> io::Result<Self> {
+    fn tcp(socket: &std::net::TcpListener, server: Arc<tcp::Server>) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-        let mut server = Server::new(handler);
-        server.register_listener(listener, TCP_IDLE, TCP_ANSWERS);
-        Ok(Self::Tcp(server))
+        Ok(Self::task(tcp::accept(listener, server)))
+    }
+
+    fn task(answers: impl Future<Output = io::Error> + Send + 'static) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(answers);
+        Self(task)
     }
 
     /// Ends where it should not: why.
     async fn ended(&mut self) -> String {
-        let error = match self {
-            Self::Udp(task) => match task.join_next().await {
-                Some(Ok(error)) => Some(error.to_string()),
-                Some(Err(error)) => Some(error.to_string()),
-                None => None,
-            },
-            Self::Tcp(server) => server
-                .block_until_done()
-                .await
-                .err()
-                .map(|error| error.to_string()),
-        };
-        error.unwrap_or_else(|| "it gave no reason".into())
+        match self.0.join_next().await {
+            Some(Ok(error)) => error.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => "it gave no reason".into(),
+        }
     }
 
     async fn stop(mut self) {
-        let stopping = async {
-            match &mut self {
-                Self::Udp(task) => task.shutdown().await,
-                Self::Tcp(server) => {
-                    // It can only say that it ended, which was asked for.
-                    let _ = server.shutdown_gracefully().await;
-                }
-            }
-        };
-        if tokio::time::timeout(SHUTDOWN, stopping).await.is_err() {
-            tracing::warn!("queries in flight at shutdown were dropped");
-        }
+        self.0.shutdown().await;
     }
 }
 
@@ -115,14 +98,29 @@ async fn answer_datagrams(socket: UdpSocket, handler: Handler) -> io::Error {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
             Err(error) => return error,
         };
-        let Some(reply) = handler.reply(&octets[..length], source) else {
+        let asker = Asker {
+            source,
+            transport: Transport::Udp,
+        };
+        let counters = handler.counters();
+        let Some(reply) = handler.handle(&octets[..length], &asker, now_secs()) else {
+            counters.dropped();
             continue;
         };
-        if let Err(error) = socket.send_to(&reply, source).await {
+        counters.query(true);
+        counters.answered(reply.rcode, reply.truncated);
+        if let Err(error) = socket.send_to(&reply.octets, source).await {
             tracing::debug!(%source, %error, "an answer could not be sent");
-            handler.unsent();
+            counters.dropped();
         }
     }
+}
+
+/// Unix time as cookies have it, s: it wraps in 2106 (RFC 9018 section 4.3).
+pub(super) fn now_secs() -> u32 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let secs = since_epoch.unwrap_or_default().as_secs();
+    u32::try_from(secs & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
@@ -177,8 +175,7 @@ mod tests {
             count += 1;
             made.send((count, Instant::now())).unwrap();
             match count {
-                // A server without a socket ends at once, as one does whose sockets ended.
-                1 => Ok(Running::Tcp(Server::new(handler.clone()))),
+                1 => Ok(Running::task(async { panic!("as a task may") })),
                 2 => Err(io::Error::other("no descriptors left")),
                 _ => Running::udp(&pair.udp, handler.clone()),
             }

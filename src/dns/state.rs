@@ -3,7 +3,7 @@
 //! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
 //! the old one or the new one, never a mix, and takes no lock.
 
-use super::{counters::Counters, table::Table, zone::Zones};
+use super::{counters::Counters, settings::Settings, table::Table, tcp::TcpCounters, zone::Zones};
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub struct DnsState {
     pub zones: Arc<Zones>,
     /// The services' answers.
     pub table: Arc<Table>,
+    /// What is not about records.
+    pub settings: Arc<Settings>,
 }
 
 /// Publishes to every listener that serves it. Clones publish to the same ones.
@@ -21,6 +23,7 @@ pub struct DnsState {
 pub struct Publisher {
     state: Arc<ArcSwap<DnsState>>,
     counters: Arc<Counters>,
+    tcp_counters: Arc<TcpCounters>,
 }
 
 impl Publisher {
@@ -32,7 +35,11 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: Table) {
         let table = Arc::new(table);
-        self.state.store(Arc::new(DnsState { zones, table }));
+        self.state.rcu(|old| DnsState {
+            zones: Arc::clone(&zones),
+            table: Arc::clone(&table),
+            settings: Arc::clone(&old.settings),
+        });
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -46,6 +53,7 @@ impl Publisher {
                 Arc::new(DnsState {
                     zones: Arc::clone(&old.zones),
                     table: Arc::clone(&table),
+                    settings: Arc::clone(&old.settings),
                 })
             } else {
                 Arc::clone(old)
@@ -59,6 +67,17 @@ impl Publisher {
         self.state.rcu(|old| DnsState {
             zones: Arc::clone(zones),
             table: Arc::clone(&old.table),
+            settings: Arc::clone(&old.settings),
+        });
+    }
+
+    /// Replaces what is not about records.
+    pub fn publish_settings(&self, settings: Settings) {
+        let settings = Arc::new(settings);
+        self.state.rcu(|old| DnsState {
+            zones: Arc::clone(&old.zones),
+            table: Arc::clone(&old.table),
+            settings: Arc::clone(&settings),
         });
     }
 
@@ -75,5 +94,10 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was counted of TCP connections.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 }

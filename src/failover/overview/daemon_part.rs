@@ -175,6 +175,13 @@ pub struct Metrics {
     pub truncated: u64,
     /// Messages that got no reply.
     pub dropped: u64,
+    /// TCP connections of DNS that are open.
+    pub tcp_open: u64,
+    /// TCP connections of DNS that were accepted.
+    pub tcp_opened: u64,
+    /// TCP connections of DNS that ended, by why: `client`, `idle`, `timeout`, `limit`, `error` or
+    /// `stop`.
+    pub tcp_closed: BTreeMap<&'static str, u64>,
     /// Whether the last reload was taken whole.
     pub last_reload_ok: bool,
     /// When a reload was last taken whole.

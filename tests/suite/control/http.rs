@@ -194,6 +194,9 @@ impl Operations for Fake {
             replies: BTreeMap::from([("noerror".to_owned(), 12_300), ("refused".to_owned(), 51)]),
             truncated: 2,
             dropped: 1,
+            tcp_open: 3,
+            tcp_opened: 10,
+            tcp_closed: BTreeMap::from([("idle", 5), ("limit", 2)]),
             last_reload_ok: false,
             last_reload_at: Some(BEGAN),
         }
