@@ -9,13 +9,16 @@ use super::{
     rdata::type_text,
     tree::labels_of,
     zone::{Node, RrSet, Zone, Zones},
-    zone_file::{MAX_FINDINGS, Place, ReadFile, Reader, Written},
+    zone_file::{MAX_FINDINGS, Place, ReadFile, Reader},
     zone_text::domain_name,
 };
 use crate::model::{Diagnostic, DnsName, Service, ServiceName, ZoneConfig, ZoneSource};
-use hickory_proto::rr::{
-    Name, RData, RecordType,
-    rdata::{HTTPS, NS, SOA, svcb::SvcParamKey},
+use hickory_proto::{
+    rr::{
+        Name, RData, RecordType,
+        rdata::{HTTPS, NS, SOA, svcb::SvcParamKey},
+    },
+    serialize::binary::{BinDecodable, BinDecoder, BinEncodable, Restrict},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,6 +108,15 @@ struct Loader<'r> {
     services: BTreeMap<DnsName, BTreeMap<Name, ServiceName>>,
 }
 
+/// A record as written, decoded.
+#[derive(Clone, Debug)]
+struct Written {
+    owner: Name,
+    ttl: u32,
+    data: RData,
+    place: Place,
+}
+
 /// A zone's records by name and type.
 type Grouped<'w> = BTreeMap<Name, BTreeMap<RecordType, Vec<&'w Written>>>;
 
@@ -181,7 +193,7 @@ impl Loader<'_> {
         };
         let errors_before = self.reader.errors.len();
         let written = match &input.config.source {
-            ZoneSource::File(_) => self.reader.zone(&apex, input.file, input.text),
+            ZoneSource::File(_) => self.written(&apex, input),
             ZoneSource::Ns(servers) => self.made(&apex, servers, input),
             ZoneSource::Made => self.made(&apex, &[server_name.into()], input),
         };
@@ -229,6 +241,26 @@ impl Loader<'_> {
                 format!("zone '{}' is given twice", input.config.name),
             );
         }
+    }
+
+    fn written(&mut self, apex: &Name, input: &ZoneInput<'_>) -> Vec<Written> {
+        let apex = apex.to_bytes().unwrap_or_default();
+        let mut written = Vec::new();
+        self.reader
+            .zone(&apex, input.file, input.text, &mut |record| {
+                let length = u16::try_from(record.rdata.len()).unwrap_or(u16::MAX);
+                let mut decoder = BinDecoder::new(record.rdata);
+                let data = RData::read(&mut decoder, record.kind, Restrict::new(length));
+                if let (Ok(owner), Ok(data)) = (Name::from_bytes(record.owner), data) {
+                    written.push(Written {
+                        owner,
+                        ttl: record.ttl_secs,
+                        data,
+                        place: record.place,
+                    });
+                }
+            });
+        written
     }
 
     /// SOA and NS of a zone without a file, as if written.
