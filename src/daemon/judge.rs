@@ -164,6 +164,15 @@ impl Judge {
         let mut config = case.loaded.config.clone();
         let mut errors = placed(case, probe::problems(&config));
         let mut warnings = case.loaded.warnings.clone();
+        for found in dns::moved_records(&config) {
+            let places = &case.loaded.places;
+            let placed = places.record(&found.target, found.index, found.offset, found.message);
+            if found.is_warning {
+                warnings.push(placed.warning());
+            } else {
+                errors.push(placed);
+            }
+        }
         if self.lenient {
             warnings.append(&mut errors);
         }
