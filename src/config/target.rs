@@ -26,7 +26,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Target> {
         None => "a target".to_owned(),
     };
     let cname = cname(table, &what);
-    let addresses = if cname.is_some() {
+    let addresses = if table.is_written("cname") {
         Vec::new()
     } else {
         addresses(table, &what)
