@@ -459,6 +459,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
             tap: beginning.tap,
             in_force: beginning.in_force,
             zones: None,
+            table: Arc::default(),
             published: None,
             quiet_until: None,
         }

@@ -1,21 +1,41 @@
 //! What answers are computed from, and how it is replaced while queries run.
 //!
 //! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
-//! the old one or the new one, never a mix, and takes no lock.
+//! the old one or the new one, never a mix, and takes no lock. The table that is published has
+//! the numbers of the zones beside it, whichever zones it was made for.
 
-use super::{counters::Counters, settings::Settings, table::Table, tcp::TcpCounters, zone::Zones};
+use super::{
+    counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters,
+};
 use arc_swap::{ArcSwap, Guard};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// One state of the answers.
 #[derive(Clone, Debug, Default)]
 pub struct DnsState {
     /// The static side.
     pub zones: Arc<Zones>,
-    /// The services' answers.
+    /// The services' answers, numbered as the zones are.
     pub table: Arc<Table>,
     /// What is not about records.
     pub settings: Arc<Settings>,
+    /// The table as it was published: it may know services that only the next zones have.
+    published: Arc<Table>,
+}
+
+impl DnsState {
+    fn new(zones: &Arc<Zones>, table: &Arc<Table>, settings: &Arc<Settings>) -> Self {
+        let fitted = match table.fitted(zones) {
+            Cow::Borrowed(_) => Arc::clone(table),
+            Cow::Owned(fitted) => Arc::new(fitted),
+        };
+        Self {
+            zones: Arc::clone(zones),
+            table: fitted,
+            settings: Arc::clone(settings),
+            published: Arc::clone(table),
+        }
+    }
 }
 
 /// Publishes to every listener that serves it. Clones publish to the same ones.
@@ -33,28 +53,24 @@ impl Publisher {
     }
 
     /// Replaces zones and table at once: for a configuration that changes both.
-    pub fn publish(&self, zones: Arc<Zones>, table: Table) {
-        let table = Arc::new(table);
-        self.state.rcu(|old| DnsState {
-            zones: Arc::clone(&zones),
-            table: Arc::clone(&table),
-            settings: Arc::clone(&old.settings),
-        });
+    pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
+        let table = table.into();
+        // The former zones, where nobody else has them, go here and not on the query path.
+        drop(
+            self.state
+                .rcu(|old| DnsState::new(&zones, &table, &old.settings)),
+        );
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
     /// publisher must not take an answer back.
-    pub fn publish_table(&self, table: Table) -> bool {
-        let table = Arc::new(table);
+    pub fn publish_table(&self, table: impl Into<Arc<Table>>) -> bool {
+        let table = table.into();
         let mut is_new = true;
         self.state.rcu(|old| {
             is_new = old.table.seq() <= table.seq();
             if is_new {
-                Arc::new(DnsState {
-                    zones: Arc::clone(&old.zones),
-                    table: Arc::clone(&table),
-                    settings: Arc::clone(&old.settings),
-                })
+                Arc::new(DnsState::new(&old.zones, &table, &old.settings))
             } else {
                 Arc::clone(old)
             }
@@ -64,21 +80,15 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
-        self.state.rcu(|old| DnsState {
-            zones: Arc::clone(zones),
-            table: Arc::clone(&old.table),
-            settings: Arc::clone(&old.settings),
-        });
+        self.state
+            .rcu(|old| DnsState::new(zones, &old.published, &old.settings));
     }
 
     /// Replaces what is not about records.
     pub fn publish_settings(&self, settings: Settings) {
         let settings = Arc::new(settings);
-        self.state.rcu(|old| DnsState {
-            zones: Arc::clone(&old.zones),
-            table: Arc::clone(&old.table),
-            settings: Arc::clone(&settings),
-        });
+        self.state
+            .rcu(|old| DnsState::new(&old.zones, &old.published, &settings));
     }
 
     /// What is in force now.
