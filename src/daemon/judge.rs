@@ -4,7 +4,7 @@
 use super::{fold::Present, reload_gate::ReloadGate};
 use crate::{
     config::{self, Loaded, Paths},
-    dns::{self, Zones},
+    dns::{self, MovedTypes, Zones},
     failover::{
         self,
         input::ZoneVersion,
@@ -459,7 +459,9 @@ fn zones(
         texts.insert(path.to_owned(), Arc::clone(&text));
         Ok(text.as_ref().to_owned())
     };
-    let built = Zones::build(&inputs, &config.services, &config.server.name, &mut read);
+    let moved = MovedTypes::of(config);
+    let (services, name) = (&config.services, &config.server.name);
+    let built = Zones::build_moving(&inputs, services, &moved, name, &mut read);
     warnings.extend(built.warnings);
     let hash_included = hashes.finalize();
     match built.zones {
@@ -470,7 +472,11 @@ fn zones(
         Ok(zones) => {
             let version = |zone: &ZoneConfig| {
                 let text = case.zones.get(&zone.name).map_or("", |text| text);
-                let made = format!("{:?}", zone.source);
+                let mut made = format!("{:?}", zone.source);
+                // What moves with targets is taken out of the static records.
+                if moved != MovedTypes::default() {
+                    made += &format!("{moved:?}");
+                }
                 let hash = digest(&[text, &made, &format!("{hash_included:?}")]);
                 ZoneVersion {
                     apex: zone.name.clone(),

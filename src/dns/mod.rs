@@ -36,7 +36,7 @@ pub use counters::{Counted, Counters};
 pub use handler::{Asker, Handler, Reply, Transport};
 pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
-pub use moved::{RecordFinding, moved_records};
+pub use moved::{MovedTypes, RecordFinding, moved_records};
 pub use resolve::{Hostnames, LookedUp, resolve};
 pub use server::serve;
 pub use settings::Settings;

@@ -5,11 +5,15 @@
 //! of their own, SOA and NS belong to a zone, and signatures to who signs. Contract: does no I/O;
 //! every finding has an offset in the text.
 
-use super::zone_file::Reader;
-use crate::model::{Config, DnsName, Service, Target, TargetName};
+use super::{fields::kind, zone_file::Reader};
+use crate::model::{Config, DnsName, Service, ServiceName, Target, TargetName};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
-use std::{collections::BTreeSet, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
 
 /// What stands before a record's text, so that it is a line of a zone file.
 const BEFORE: &str = "@ 0 IN ";
@@ -168,14 +172,61 @@ pub fn moved_records(config: &Config) -> Vec<RecordFinding> {
     found
 }
 
-/// The types that move with the targets of a service, beside addresses.
-pub(super) fn moved_types(config: &Config, service: &Service) -> BTreeSet<RecordType> {
-    let origin = origin_of(config, service);
-    let texts = config.targets_of(service).flat_map(|one| &one.records);
-    texts
-        .filter_map(|text| read(text, &origin).ok())
-        .map(|moved| moved.kind)
-        .collect()
+/// What moves with the targets of each service, beside addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MovedTypes {
+    by_service: BTreeMap<ServiceName, OfService>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct OfService {
+    types: BTreeSet<u16>,
+    /// A target that is a hostname.
+    alias: Option<TargetName>,
+}
+
+impl MovedTypes {
+    /// What moves with the targets of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let of_service = |service: &Service| {
+            let origin = origin_of(config, service);
+            let mut all = OfService::default();
+            for target in config.targets_of(service) {
+                let moved = target
+                    .records
+                    .iter()
+                    .filter_map(|one| read(one, &origin).ok());
+                all.types.extend(moved.map(|moved| u16::from(moved.kind)));
+                if target.cname.is_some() {
+                    all.alias.get_or_insert_with(|| target.name.clone());
+                }
+            }
+            all
+        };
+        let services = config.services.values();
+        let moving = services.map(|service| (service.name.clone(), of_service(service)));
+        Self {
+            by_service: moving
+                .filter(|(_, all)| *all != OfService::default())
+                .collect(),
+        }
+    }
+
+    /// Whether records of a type at a service's names are the service's, also while its served
+    /// targets have none.
+    pub(super) fn owns(&self, service: &ServiceName, kind: u16) -> bool {
+        let moves = || {
+            let known = self.by_service.get(service);
+            known.is_some_and(|known| known.types.contains(&kind))
+        };
+        matches!(kind, kind::A | kind::AAAA) || moves()
+    }
+
+    /// A target of a service that is a hostname: where it is served, a CNAME stands alone at
+    /// every name that is no apex.
+    pub(super) fn alias_of(&self, service: &ServiceName) -> Option<&TargetName> {
+        self.by_service.get(service)?.alias.as_ref()
+    }
 }
 
 /// What relative names in the records of a service's targets are relative to.

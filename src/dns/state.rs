@@ -4,9 +4,7 @@
 //! the old one or the new one, never a mix, and takes no lock. The table that is published has
 //! the numbers of the zones beside it, whichever zones it was made for.
 
-use super::{
-    counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters,
-};
+use super::{counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters};
 use arc_swap::{ArcSwap, Guard};
 use std::{borrow::Cow, sync::Arc};
 

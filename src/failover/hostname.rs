@@ -55,19 +55,21 @@ impl Hostname {
     }
 
     fn take(&mut self, at: Timestamp, report: &Resolved) {
+        let mut error = report.error.clone();
         if report.addresses.is_empty() {
-            let unknown = || "no address was found".to_owned();
-            self.error = Some(report.error.clone().unwrap_or_else(unknown));
-            self.failing_since.get_or_insert(at);
-            return;
+            error.get_or_insert_with(|| "no address was found".to_owned());
+        } else {
+            self.addresses.clear();
         }
-        self.addresses.clear();
         for &address in report.addresses.iter().take(ADDRESSES_MAX) {
             if !self.addresses.contains(&address) {
                 self.addresses.push(address);
             }
         }
-        (self.error, self.failing_since) = (None, None);
+        self.failing_since = error
+            .is_some()
+            .then(|| self.failing_since.unwrap_or(at));
+        self.error = error;
     }
 }
 

@@ -254,8 +254,8 @@ pub struct Resolved {
     pub target: TargetName,
     /// The hostname: an answer that comes after a reload changed it counts no longer.
     pub hostname: DnsName,
-    /// What it is, in their order, at most 64; empty where it could not be resolved, and what it
-    /// was before stands.
+    /// What it is, in their order, at most 64; where only one family could be resolved with what
+    /// the other was before. Empty where nothing is known: then what it was before stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
     /// Why it could not be resolved, in words.

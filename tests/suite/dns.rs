@@ -6,6 +6,7 @@
 mod answers;
 mod client;
 mod messages;
+mod moved;
 mod sockets;
 mod zones;
 

@@ -251,7 +251,8 @@ impl Draft {
 
     /// Each RRset, after [`Draft::settle`].
     pub(in crate::dns) fn sets(&self) -> impl Iterator<Item = &[Entry]> {
-        self.entries.chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind))
+        self.entries
+            .chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind))
     }
 
     /// The records of a node and type, after [`Draft::settle`].
@@ -259,6 +260,13 @@ impl Draft {
         let sought = (node, kind);
         let from = self.entries.partition_point(|e| (e.node, e.kind) < sought);
         let to = self.entries.partition_point(|e| (e.node, e.kind) <= sought);
+        &self.entries[from..to]
+    }
+
+    /// The records of a node, after [`Draft::settle`].
+    pub(in crate::dns) fn at_node(&self, node: u32) -> &[Entry] {
+        let from = self.entries.partition_point(|entry| entry.node < node);
+        let to = self.entries.partition_point(|entry| entry.node <= node);
         &self.entries[from..to]
     }
 
@@ -357,8 +365,7 @@ impl Draft {
             row.rrset_count += 1;
         }
         let hashes = &self.hashes;
-        self.index
-            .shrink_to_fit(|&node| hashes[node as usize]);
+        self.index.shrink_to_fit(|&node| hashes[node as usize]);
         Some(Zone {
             apex: self.apex,
             depth: self.depth,

@@ -13,7 +13,7 @@ use sidestep::{
 };
 use std::str::FromStr;
 
-fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
+pub(super) fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
     let (name, kind) = question.split_once(' ').unwrap();
     let name = Name::from_ascii(format!("{name}.")).unwrap();
     let kind = match kind.strip_prefix("TYPE") {
@@ -23,7 +23,7 @@ fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
     answer(zones, table, &name, kind)
 }
 
-fn text_of(answer: &Answer) -> Vec<String> {
+pub(super) fn text_of(answer: &Answer) -> Vec<String> {
     let rcode = format!("{:?}", answer.rcode).to_uppercase();
     let mut lines = vec![format!("{rcode}{}", if answer.aa { " aa" } else { "" })];
     let sections = [
