@@ -60,7 +60,7 @@ async fn follow(
                 let config = Arc::clone(&in_force.borrow_and_update());
                 prober.replace(Arc::new(Plan::of(&config))).await;
                 wanted.send_if_modified(|wanted| {
-                    let now = hostnames(&config);
+                    let now = Hostnames::of(&config);
                     let changed = *wanted != now;
                     *wanted = now;
                     changed
@@ -74,19 +74,6 @@ async fn follow(
         }
     }
     resolving.abort();
-}
-
-/// The hostnames of a configuration, with what they are in it.
-fn hostnames(config: &Config) -> Hostnames {
-    let targets = config.targets.values();
-    let known = targets.filter_map(|target| {
-        let hostname = target.cname.clone()?;
-        Some((hostname, target.addresses.clone()))
-    });
-    Hostnames {
-        resolvers: config.server.resolvers.clone(),
-        known: known.collect(),
-    }
 }
 
 /// Tells the fold; an error where it has ended.

@@ -162,7 +162,9 @@ impl Judge {
             self.passed.clear();
         }
         let mut config = case.loaded.config.clone();
-        let mut errors = placed(case, probe::problems(&config));
+        // Hostnames are not resolved here, and are probed all the same.
+        let probed = failover::hostname::stood_in(&config);
+        let mut errors = placed(case, probe::problems(&probed));
         let mut warnings = case.loaded.warnings.clone();
         for found in dns::moved_records(&config) {
             let places = &case.loaded.places;
@@ -176,7 +178,7 @@ impl Judge {
         if self.lenient {
             warnings.append(&mut errors);
         }
-        let lacking = placed(case, probe::advice(&config));
+        let lacking = placed(case, probe::advice(&probed));
         warnings.extend(lacking.into_iter().map(Diagnostic::warning));
         let scripts = self
             .compile(case, &mut config, &mut warnings)

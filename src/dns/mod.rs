@@ -37,7 +37,7 @@ pub use handler::{Asker, Handler, Reply, Transport};
 pub use listen::{Listeners, bind};
 pub use load::{Loaded, ZoneInput};
 pub use moved::{MovedTypes, RecordFinding, moved_records};
-pub use resolve::{Hostnames, LookedUp, resolve};
+pub use resolve::{Hostnames, LookedUp, look_up, resolve};
 pub use server::serve;
 pub use settings::Settings;
 pub use state::{DnsState, Publisher};

@@ -5,7 +5,7 @@
 //! looked up when its TTL is over (RFC 1035 section 3.2.1), at least every hour and at most every
 //! second; what fails is tried again soon, and what a family was before stands meanwhile.
 
-use crate::model::DnsName;
+use crate::model::{Config, DnsName};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{
     Resolver, TokioResolver,
@@ -41,6 +41,21 @@ pub struct Hostnames {
     pub resolvers: Vec<SocketAddr>,
     /// The hostnames with what they were last, as far as that is known.
     pub known: BTreeMap<DnsName, Vec<IpAddr>>,
+}
+
+impl Hostnames {
+    /// The hostnames of a configuration, with what they are in it.
+    pub fn of(config: &Config) -> Self {
+        let targets = config.targets.values();
+        let known = targets.filter_map(|target| {
+            let hostname = target.cname.clone()?;
+            Some((hostname, target.addresses.clone()))
+        });
+        Self {
+            resolvers: config.server.resolvers.clone(),
+            known: known.collect(),
+        }
+    }
 }
 
 /// What came of looking a hostname up.
@@ -84,6 +99,20 @@ pub async fn resolve(mut wanted: watch::Receiver<Hostnames>, found: mpsc::Sender
             () = pause => work.start_due(),
         }
     }
+}
+
+/// Looks everything up once, in the order of the names.
+pub async fn look_up(hostnames: &Hostnames) -> Vec<LookedUp> {
+    let mut work = Work::default();
+    work.want(hostnames);
+    work.start_due();
+    let mut found = Vec::new();
+    while let Some(round) = work.flights.join_next().await {
+        // A lookup that panicked found nothing.
+        found.extend(round.ok().and_then(|round| work.landed(round)));
+    }
+    found.sort_by(|a, b| a.hostname.cmp(&b.hostname));
+    found
 }
 
 #[derive(Default)]

@@ -66,9 +66,7 @@ impl Hostname {
                 self.addresses.push(address);
             }
         }
-        self.failing_since = error
-            .is_some()
-            .then(|| self.failing_since.unwrap_or(at));
+        self.failing_since = error.is_some().then(|| self.failing_since.unwrap_or(at));
         self.error = error;
     }
 }
@@ -172,8 +170,14 @@ fn fill(config: &mut Config, known: &[TargetState]) {
     }
 }
 
-/// Gives every hostname that was not resolved an address of its own, for rehearsals: in a made-up
-/// world names are resolved.
+/// A configuration in which every hostname that was not resolved has an address of its own: as in
+/// rehearsals, since in a made-up world names are resolved.
+pub fn stood_in(config: &Config) -> Config {
+    let mut config = config.clone();
+    stand_in(&mut config);
+    config
+}
+
 pub(super) fn stand_in(config: &mut Config) {
     // 198.18.0.0/15 is for tests (RFC 2544); these are far from those that rehearsals use.
     let mut next = u32::from(Ipv4Addr::new(198, 19, 128, 0));
