@@ -69,7 +69,11 @@ pub(super) fn owner_name(text: &str) -> Result<DnsName, String> {
         return dns_name(text);
     };
     let word = shown(text);
-    let below = dns_name(below)?;
+    let named = |error: String| match error.split_once(" is no domain name: ") {
+        Some((_, why)) => format!("'{word}' is no domain name: {why}"),
+        None => error,
+    };
+    let below = dns_name(below).map_err(named)?;
     match below.as_str() {
         "." => Err(format!(
             "'{word}' is no name of a service: it would be every name there is"
