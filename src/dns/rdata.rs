@@ -116,10 +116,13 @@ impl<'f, 't> Fields<'f, 't> {
         let length = usize::from(self.number::<u16>("a length in octets", u16::MAX.into())?);
         let place = self.tokens.first().map_or(self.end, |token| token.offset);
         let start = self.out.len();
-        self.decode(&HEXLOWER_PERMISSIVE, "data in hexadecimal")?;
+        self.decode(
+            &HEXLOWER_PERMISSIVE,
+            "data in hexadecimal, two digits an octet",
+        )?;
         let octets = self.out.get(start..).unwrap_or_default();
         if octets.len() != length {
-            let message = format!("these are {} octets, not {length}", octets.len());
+            let message = format!("the number of octets is {}, not {length}", octets.len());
             return Err((place, message));
         }
         match known.map(|known| (known.name, wire::fault_of(known, octets))) {

@@ -181,11 +181,14 @@ impl<'r> Reader<'r> {
         context: &mut Context,
         sink: &mut Sink<'_>,
     ) -> Result<(), Fault> {
+        let Some((word, tokens)) = entry.tokens.split_first() else {
+            return Ok(());
+        };
         let mut words = Words {
-            tokens: &entry.tokens,
+            directive: word.raw,
+            tokens,
             end: entry.end,
         };
-        let word = words.next("a word")?;
         match word.raw.to_ascii_uppercase().as_str() {
             "$ORIGIN" => {
                 let origin = words.name("a name", context)?;
@@ -249,13 +252,15 @@ fn path_of(paths: &[&Path], file: &Token<'_>) -> Result<PathBuf, Fault> {
 fn unknown_directive(raw: &str) -> String {
     let words = ["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"];
     let raw = shown(raw);
-    let near = did_you_mean(&raw.to_ascii_uppercase(), words)
-        .map_or(String::new(), |near| format!(", did you mean '{near}'?"));
-    format!("unknown directive '{raw}'{near}")
+    match did_you_mean(&raw.to_ascii_uppercase(), words) {
+        Some(near) => format!("unknown directive '{raw}', did you mean '{near}'?"),
+        None => format!("unknown directive '{raw}'; there are {}", words.join(", ")),
+    }
 }
 
 /// A cursor over the words of a directive.
 struct Words<'e, 't> {
+    directive: &'t str,
     tokens: &'e [Token<'t>],
     end: usize,
 }
@@ -263,7 +268,7 @@ struct Words<'e, 't> {
 impl<'e, 't> Words<'e, 't> {
     fn next(&mut self, what: &str) -> Result<&'e Token<'t>, Fault> {
         let Some((token, rest)) = self.tokens.split_first() else {
-            return Err((self.end, format!("this line lacks {what}")));
+            return Err((self.end, format!("{} lacks {what}", self.directive)));
         };
         self.tokens = rest;
         Ok(token)

@@ -3,11 +3,16 @@
 // Clippy knows test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod additional;
+mod aliases;
 mod answers;
 mod client;
 mod messages;
 mod moved;
+mod naive;
+mod rules;
 mod sockets;
+mod zone_files;
 mod zones;
 
 use sidestep::{

@@ -82,15 +82,15 @@ impl Host {
         let Some(zone) = zones.zone_of(&name, false) else {
             return;
         };
-        let node = match zone.find(&name, false) {
-            Found::Node(node) | Found::Wildcard(node) => Some(node),
+        let (node, same_kind) = match zone.find(&name, false) {
+            Found::Node(node) | Found::Wildcard(node) => (Some(node), self.same_kind),
             // Glue.
-            Found::Cut(_) => zone.node_of(&name),
-            Found::Dname(_) | Found::Nothing => None,
+            Found::Cut(_) => (zone.node_of(&name), None),
+            Found::Dname(_) | Found::Nothing => (None, None),
         };
         let Some(node) = node else { return };
         let here = At::new(table, zone, node);
-        for kind in [kind::A, kind::AAAA].into_iter().chain(self.same_kind) {
+        for kind in [kind::A, kind::AAAA].into_iter().chain(same_kind) {
             records.extend(here.records(kind, &self.name));
         }
     }

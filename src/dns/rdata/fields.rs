@@ -118,7 +118,9 @@ impl Fields<'_, '_> {
             }
             Field::Tag => self.tag(what)?,
             Field::Digest(known) => self.digest(known, what)?,
-            Field::Base64 => self.decode(&BASE64, &format!("{what} in Base64"))?,
+            Field::Base64 => {
+                self.decode(&BASE64, &format!("{what} in Base64, with '=' at its end"))?
+            }
             Field::Salt => self.salt(what)?,
             Field::Hash => self.hash(what)?,
             Field::Types => self.types()?,
@@ -173,7 +175,7 @@ impl Fields<'_, '_> {
             let raw = shown(token.raw);
             let candidates = names.iter().map(|(_, name)| *name);
             let near = near(&raw.to_ascii_uppercase(), candidates);
-            let message = format!("'{raw}' is not {what}{near}");
+            let message = format!("'{raw}' is not {what} by name or number{near}");
             (token.offset, message)
         })
     }
@@ -216,7 +218,10 @@ impl Fields<'_, '_> {
             self.out.len(),
             self.tokens.first().map(|token| token.offset),
         );
-        self.decode(&HEXLOWER_PERMISSIVE, &format!("{what} in hexadecimal"))?;
+        self.decode(
+            &HEXLOWER_PERMISSIVE,
+            &format!("{what} in hexadecimal, two digits an octet"),
+        )?;
         let length = self.out.len() - start;
         match known.iter().find(|(of, _)| Some(*of) == kind) {
             Some(&(of, expect)) if length != expect => {
@@ -303,8 +308,8 @@ impl Fields<'_, '_> {
 
 fn address_fault(token: &Token<'_>, what: &str) -> Fault {
     let hint = match token.raw.parse() {
-        Ok(std::net::IpAddr::V4(_)) => "; that is an A record",
-        Ok(std::net::IpAddr::V6(_)) => "; that is an AAAA record",
+        Ok(std::net::IpAddr::V4(_)) => "; it belongs in an A record",
+        Ok(std::net::IpAddr::V6(_)) => "; it belongs in an AAAA record",
         Err(_) => "",
     };
     let raw = shown(token.raw);

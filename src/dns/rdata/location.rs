@@ -126,8 +126,9 @@ fn is_way(token: &Token<'_>, ways: (&str, &str)) -> bool {
 
 fn not(token: &Token<'_>, what: &str, ways: (&str, &str)) -> Fault {
     let (raw, (plus, minus)) = (shown(token.raw), ways);
+    let bare = what.trim_start_matches("a ");
     let message = format!(
-        "'{raw}' is not of {what}: write degrees, minutes and seconds, then {plus} or {minus}"
+        "'{raw}' belongs to no {bare}: write degrees, minutes and seconds, then {plus} or {minus}"
     );
     (token.offset, message)
 }

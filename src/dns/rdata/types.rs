@@ -187,7 +187,7 @@ pub(super) const KINDS: &[Kind] = &[
         &[
             (U16, "an order"),
             (U16, "a preference"),
-            (String, "a flags number"),
+            (String, "flags"),
             (String, "services"),
             (String, "a regular expression"),
             (Name, "a replacement name"),

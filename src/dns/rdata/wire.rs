@@ -20,7 +20,7 @@ pub(super) fn fault_of(kind: &Kind, octets: &[u8]) -> Option<String> {
         }
     }
     let left = rest.len();
-    (left > 0).then(|| format!("{left} octets are left over"))
+    (left > 0).then(|| format!("octets are left over: {left}"))
 }
 
 fn bare(what: &str) -> &str {

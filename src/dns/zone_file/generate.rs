@@ -15,7 +15,8 @@ use std::fmt::Write;
 
 /// A wider number fits no name.
 const MAX_WIDTH: usize = 255;
-const FORM: &str = "write ${OFFSET,WIDTH,BASE}, the base one of d, o, x, X, n and N";
+const FORM: &str =
+    "write ${OFFSET,WIDTH,BASE}, the width at most 255, the base one of d, o, x, X, n and N";
 
 /// A series that is to be made.
 pub(super) struct Series<'t> {
@@ -48,7 +49,8 @@ impl<'t> Series<'t> {
         let range = words.next("a range, START-STOP or START-STOP/STEP")?;
         let (start, stop, step) = range_of(range.raw).ok_or_else(|| {
             let raw = shown(range.raw);
-            let message = format!("'{raw}' is no range: write START-STOP or START-STOP/STEP");
+            let message =
+                format!("'{raw}' is no range: write START-STOP or START-STOP/STEP, upwards");
             (range.offset, message)
         })?;
         let mut series = Self {

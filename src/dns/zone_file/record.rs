@@ -174,7 +174,9 @@ fn kind_of(token: &Token<'_>) -> Result<RecordType, Fault> {
     type_of(token.raw).ok_or_else(|| {
         let raw = shown(token.raw);
         let near = did_you_mean(&raw.to_ascii_uppercase(), rdata::writable())
-            .map_or(String::new(), |near| format!(", did you mean '{near}'?"));
+            .map_or("; write others as TYPE1 to TYPE65535".to_owned(), |near| {
+                format!(", did you mean '{near}'?")
+            });
         (token.offset, format!("unknown record type '{raw}'{near}"))
     })
 }
