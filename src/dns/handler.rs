@@ -118,7 +118,7 @@ fn asked_for_cookie(cookie: CookieIs) -> ResponseCode {
 }
 
 /// The answer to a question.
-fn asked(state: &DnsState, question: &Question) -> Answer {
+fn asked(state: &DnsState, question: &Question<'_>) -> Answer {
     match (question.class, question.kind) {
         (DNSClass::IN, RecordType::AXFR | RecordType::IXFR) => {
             Answer::of(of_zone(state, &question.name))
@@ -131,7 +131,7 @@ fn asked(state: &DnsState, question: &Question) -> Answer {
 
 /// The code for NOTIFY and UPDATE, whose question is a zone (RFC 1996 section 3.7, RFC 2136
 /// section 3.1.1).
-fn change(state: &DnsState, zone: &Question) -> ResponseCode {
+fn change(state: &DnsState, zone: &Question<'_>) -> ResponseCode {
     match (zone.class, zone.kind) {
         (DNSClass::IN, RecordType::SOA) => of_zone(state, &zone.name),
         (_, RecordType::SOA) => ResponseCode::NotAuth,

@@ -1,10 +1,10 @@
 //! DNS: zones, what is answered, and the sockets it is answered on.
 //!
-//! The only module that knows hickory, which gives wire types, record parsing and TCP; its
-//! `Catalog` and stores answer nothing here. `load` makes `Zones` of configuration and zone
-//! files, `answer` is the one pure function that says what a question gets, `Publisher` swaps
-//! what it is computed from, `bind` and `serve` put it on the network. Knows nothing of probes
-//! and decisions: an `AnswerTable` comes in, DNS messages go out.
+//! The only module that knows hickory, which gives wire types and writes records; its server
+//! answers nothing here. `load` makes `Zones` of configuration and zone files, `answer` is the
+//! one pure function that says what a question gets, `Handler` makes a message of a message,
+//! `Publisher` swaps what it is computed from, `bind` and `serve` put it on the network. Knows
+//! nothing of probes and decisions: an `AnswerTable` comes in, DNS messages go out.
 
 mod answer;
 mod ask;
