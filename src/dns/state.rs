@@ -29,7 +29,7 @@ impl DnsState {
             Cow::Owned(fitted) => Arc::new(fitted),
         };
         Self {
-            zones,
+            zones: Arc::clone(zones),
             table: fitted,
             settings: Arc::clone(&self.settings),
             published: Arc::clone(table),

@@ -11,6 +11,8 @@ mod crowd;
 mod equivalence;
 mod messages;
 mod naive;
+mod peers;
+mod random;
 mod rules;
 mod sockets;
 mod tcp;
