@@ -12,6 +12,8 @@ mod equivalence;
 mod messages;
 mod moved;
 mod naive;
+mod peers;
+mod random;
 mod rules;
 mod sockets;
 mod tcp;
