@@ -1,0 +1,77 @@
+//! What answering DNS costs and bears, beside other name servers in the same run.
+//!
+//! ```text
+//! cargo bench --bench dns -- --help
+//! ```
+//!
+//! Servers run on core 0, the load generator on core 1. Each measurement prints `ok` or `MISSED`
+//! with its limit; only ratios within one run mean anything, and only on a quiet machine.
+//! `SIDESTEP=path` measures another build.
+
+mod cost;
+mod data;
+mod echo;
+mod latency;
+mod load;
+mod question;
+mod report;
+mod server;
+mod settings;
+mod size;
+mod switches;
+mod switching;
+mod usage;
+
+use settings::Settings;
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    thread,
+};
+
+/// Makes a measurement, with a folder of its own and the port of something that can be probed.
+type Measure = fn(&Settings, &Path, u16);
+
+const MEASUREMENTS: [(&str, Measure); 3] = [
+    ("cost", cost::measure),
+    ("size", size::measure),
+    ("switches", switches::measure),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    // `cargo test` builds and runs benches too, with a flag of its own: nothing is measured then.
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    if let [_, word, address] = &arguments[..]
+        && word == "echo"
+    {
+        echo::serve(address);
+    }
+    let settings = Settings::read();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let watched = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let watched_port = watched.local_addr().expect("its address").port();
+    // Somebody for the servers' probes; they come once in seconds.
+    thread::spawn(move || watched.incoming().for_each(drop));
+    to_core_1();
+    for (name, measure) in MEASUREMENTS {
+        if settings.wants(name) {
+            measure(&settings, folder.path(), watched_port);
+        }
+    }
+    if settings.strict && report::missed() > 0 {
+        std::process::exit(1);
+    }
+}
+
+/// Takes the core beside the servers'.
+fn to_core_1() {
+    let mut cores = nix::sched::CpuSet::new();
+    let own = nix::unistd::Pid::from_raw(0);
+    cores
+        .set(1)
+        .and_then(|()| nix::sched::sched_setaffinity(own, &cores))
+        .expect("a second core");
+}
