@@ -78,14 +78,33 @@ impl Workload {
         };
         vec![
             service("service record"),
-            Self { rate: Some(EASY_RATE), ..service("service record, 20,000/s") },
-            Self { wire: Wire::Edns, ..service("service record, EDNS") },
-            Self { wire: Wire::Cookie, ..service("service record, EDNS and cookie") },
+            Self {
+                rate: Some(EASY_RATE),
+                ..service("service record, 20,000/s")
+            },
+            Self {
+                wire: Wire::Edns,
+                ..service("service record, EDNS")
+            },
+            Self {
+                wire: Wire::Cookie,
+                ..service("service record, EDNS and cookie")
+            },
             Self::of("static record", "static"),
             absent,
-            Self { wire: Wire::Edns, what: "no such name, EDNS", ..absent },
-            Self { disturbed: Disturbed::Switches, ..service("service record, 100 switches/s") },
-            Self { disturbed: Disturbed::Reloads, ..service("service record, 2 reloads/s") },
+            Self {
+                wire: Wire::Edns,
+                what: "no such name, EDNS",
+                ..absent
+            },
+            Self {
+                disturbed: Disturbed::Switches,
+                ..service("service record, 100 switches/s")
+            },
+            Self {
+                disturbed: Disturbed::Reloads,
+                ..service("service record, 2 reloads/s")
+            },
         ]
     }
 
@@ -93,7 +112,10 @@ impl Workload {
         vec![
             Self::of("many loaded: service record", "www"),
             Self::of("many loaded: static record", "static"),
-            Self { names: Names::Known(names), ..Self::of("many loaded: all at random", "") },
+            Self {
+                names: Names::Known(names),
+                ..Self::of("many loaded: all at random", "")
+            },
             Self {
                 names: Names::Known(names),
                 wire: Wire::Cookie,
@@ -111,13 +133,28 @@ impl Workload {
 
 /// Measures everything that a query costs.
 pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
-    let few = Data { names: 0, watched_port, targets: 2 };
-    let many = Data { names: settings.names, watched_port, targets: 2 };
+    let few = Data {
+        names: 0,
+        watched_port,
+        targets: 2,
+    };
+    let many = Data {
+        names: settings.names,
+        watched_port,
+        targets: 2,
+    };
     // Without names there is nothing to ask for at random.
-    let large = if many.names == 0 { Vec::new() } else { Workload::many(many.names) };
+    let large = if many.names == 0 {
+        Vec::new()
+    } else {
+        Workload::many(many.names)
+    };
     for (data, workloads) in [(few, Workload::few()), (many, large)] {
         let only = settings.only.as_deref().unwrap_or_default();
-        let workloads: Vec<_> = workloads.into_iter().filter(|w| w.what.contains(only)).collect();
+        let workloads: Vec<_> = workloads
+            .into_iter()
+            .filter(|w| w.what.contains(only))
+            .collect();
         if !workloads.is_empty() {
             let folder = folder.join(format!("cost-{}", data.names));
             compare(settings, &data, &workloads, &folder);
@@ -131,6 +168,8 @@ struct Sample {
     cpu_us: f64,
     per_second: f64,
     unanswered: u64,
+    /// Share of the time that the generator waited for the server, %.
+    waited: f64,
 }
 
 fn compare(settings: &Settings, data: &Data, workloads: &[Workload], folder: &Path) {
@@ -140,11 +179,9 @@ fn compare(settings: &Settings, data: &Data, workloads: &[Workload], folder: &Pa
         .iter()
         .zip(settings.port..)
         .filter_map(|(&kind, port)| {
-            let server = Server::start(kind, data, folder, port);
-            if server.is_none() {
-                println!("{kind} is not installed: left out");
-            }
-            server
+            Server::start(kind, data, folder, port)
+                .inspect_err(|why| verdict(&format!("{kind} takes part"), false, why))
+                .ok()
         })
         .collect();
     // By workload, server and round.
@@ -186,16 +223,25 @@ fn sample(server: &Server, workload: &Workload, lasts: Duration) -> Sample {
         }
         (Disturbed::Reloads, _) => {
             let every_ns = (1e9 / RELOADS) as u64;
-            let mut reloading = Reloading { server, every_ns, next_ns: 0 };
+            let mut reloading = Reloading {
+                server,
+                every_ns,
+                next_ns: 0,
+            };
             measured(server, &mut generator, lasts, &mut reloading)
         }
         _ => measured(server, &mut generator, lasts, &mut ()),
     };
-    assert!(outcome.wrong * 100 <= outcome.answered, "{} answers wrongly: {outcome:?}", server.kind);
+    assert!(
+        outcome.wrong * 100 <= outcome.answered,
+        "{} answers wrongly: {outcome:?}",
+        server.kind
+    );
     Sample {
         cpu_us: cpu.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64,
         per_second: outcome.per_second(),
         unanswered: outcome.lost,
+        waited: outcome.idle.as_secs_f64() * 100.0 / outcome.took.as_secs_f64(),
     }
 }
 
@@ -229,30 +275,44 @@ impl Beside for Reloading<'_> {
 
 fn tell(workload: &Workload, servers: &[Server], samples: &[Vec<Sample>]) {
     println!(
-        "\n{:<40} {:>22} {:>10} {:>22} {:>6}",
-        workload.what, "CPU µs/query", "queries/s", "sidestep's CPU / its", "lost"
+        "\n{:<40} {:>22} {:>10} {:>22} {:>6} {:>8}",
+        workload.what, "CPU µs/query", "queries/s", "sidestep's CPU / its", "lost", "waited %"
     );
-    let ours = servers.iter().position(|server| server.kind == Kind::Sidestep);
+    let ours = servers
+        .iter()
+        .position(|server| server.kind == Kind::Sidestep);
     let beside = |other: &[Sample]| {
         let ours = ours.map_or(&[][..], |index| &samples[index]);
-        let ratios = ours.iter().zip(other).map(|(ours, other)| ours.cpu_us / other.cpu_us);
+        let ratios = ours
+            .iter()
+            .zip(other)
+            .map(|(ours, other)| ours.cpu_us / other.cpu_us);
         Spread::of(ratios)
     };
-    let told = || servers.iter().zip(samples).filter(|(_, samples)| !samples.is_empty());
+    let told = || {
+        servers
+            .iter()
+            .zip(samples)
+            .filter(|(_, samples)| !samples.is_empty())
+    };
     for (server, samples) in told() {
         println!(
-            "  {:<38} {:>22} {:>10.0} {:>22} {:>6}",
+            "  {:<38} {:>22} {:>10.0} {:>22} {:>6} {:>8.0}",
             server.kind.name(),
             Spread::of(samples.iter().map(|sample| sample.cpu_us)).to_string(),
             Spread::of(samples.iter().map(|sample| sample.per_second)).median,
             beside(samples).to_string(),
             samples.iter().map(|sample| sample.unanswered).sum::<u64>(),
+            Spread::of(samples.iter().map(|sample| sample.waited)).median,
         );
     }
     for (server, samples) in told() {
         if ours.is_some() && matches!(server.kind, Kind::Gdnsd | Kind::Knot) {
             let ratio = beside(samples);
-            let what = format!("{}, CPU beside {}, at most {AT_MOST}", workload.what, server.kind);
+            let what = format!(
+                "{}, CPU beside {}, at most {AT_MOST}",
+                workload.what, server.kind
+            );
             verdict(&what, ratio.median <= AT_MOST, ratio);
         }
     }

@@ -49,7 +49,14 @@ pub(crate) fn serve(address: &str) -> ! {
             .zip(lengths)
             .map(|(octets, length)| [IoSlice::new(&octets[..length + ANSWER])])
             .collect();
-        let sent = sendmmsg(fd, &mut goes, &buffers, &sources[..count], [], MsgFlags::empty());
+        let sent = sendmmsg(
+            fd,
+            &mut goes,
+            &buffers,
+            &sources[..count],
+            [],
+            MsgFlags::empty(),
+        );
         // What cannot be sent is lost, and seen as such by who asked.
         drop(sent);
     }

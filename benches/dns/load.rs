@@ -21,7 +21,7 @@ const BATCH: usize = 32;
 /// No answer here is longer.
 const REPLY_OCTETS: usize = 512;
 /// A question that has no answer by then is lost.
-const LOST_AFTER_NS: u64 = 1_000_000_000;
+const LOST_AFTER: Duration = Duration::from_secs(1);
 /// Questions of one port that may be under way; ids are made of a place and a round.
 const PLACES_MAX: usize = 256;
 
@@ -37,6 +37,8 @@ pub(crate) struct Load {
     pub(crate) rate: Option<f64>,
     /// What answers should say.
     pub(crate) rcode: u8,
+    /// When an answer is no longer waited for.
+    pub(crate) lost_after: Duration,
 }
 
 impl Load {
@@ -49,6 +51,7 @@ impl Load {
             places: 16,
             rate: None,
             rcode,
+            lost_after: LOST_AFTER,
         }
     }
 
@@ -60,6 +63,16 @@ impl Load {
             places: PLACES_MAX,
             rate: Some(rate),
             rcode: 0,
+            lost_after: LOST_AFTER,
+        }
+    }
+
+    /// So many per second, though most will never be answered.
+    pub(crate) fn flood(server: SocketAddr, rate: f64) -> Self {
+        Self {
+            ports: 64,
+            lost_after: Duration::from_millis(50),
+            ..Self::paced(server, rate)
         }
     }
 }
@@ -69,12 +82,16 @@ impl Load {
 pub(crate) struct Outcome {
     pub(crate) asked: u64,
     pub(crate) answered: u64,
-    /// No answer within a second.
+    /// No answer in time.
     pub(crate) lost: u64,
+    /// Right answers, also those that came too late.
+    pub(crate) replies: u64,
     /// Answers with another code, or without a record.
     pub(crate) wrong: u64,
     pub(crate) took: Duration,
     pub(crate) latency: Latency,
+    /// How long the generator had nothing to do: with none of that it is the bottleneck.
+    pub(crate) idle: Duration,
 }
 
 impl Outcome {
@@ -87,6 +104,8 @@ impl Outcome {
 pub(crate) trait Beside {
     /// Called again and again between batches; must be short.
     fn turn(&mut self, _now_ns: u64) {}
+    /// So many questions were sent.
+    fn asked(&mut self, _count: u64, _now_ns: u64) {}
     /// Looks at an answer, asked and come at these times.
     fn answer(&mut self, _octets: &[u8], _asked_ns: u64, _come_ns: u64) {}
 }
@@ -152,7 +171,10 @@ impl Port {
 
     /// Fetches what came: how many.
     fn fetch(&mut self) -> usize {
-        let mut buffers = self.replies.each_mut().map(|reply| [IoSliceMut::new(reply)]);
+        let mut buffers = self
+            .replies
+            .each_mut()
+            .map(|reply| [IoSliceMut::new(reply)]);
         let received = recvmmsg(
             self.socket.as_raw_fd(),
             &mut self.headers,
@@ -225,17 +247,26 @@ impl Generator {
         let began_ns = self.now_ns();
         let end_ns = began_ns + duration.as_nanos() as u64;
         let mut swept_ns = began_ns;
+        let lost_after_ns = self.load.lost_after.as_nanos() as u64;
         loop {
             let now_ns = self.now_ns();
             beside.turn(now_ns);
+            let before = (outcome.asked, outcome.answered);
             self.fetch(&mut outcome, beside);
-            if now_ns >= swept_ns + LOST_AFTER_NS / 10 {
+            if now_ns >= swept_ns + lost_after_ns / 10 {
                 swept_ns = now_ns;
-                let before_ns = now_ns.saturating_sub(LOST_AFTER_NS);
-                outcome.lost += self.ports.iter_mut().map(|port| port.give_up(before_ns)).sum::<u64>();
+                let before_ns = now_ns.saturating_sub(lost_after_ns);
+                outcome.lost += self
+                    .ports
+                    .iter_mut()
+                    .map(|port| port.give_up(before_ns))
+                    .sum::<u64>();
             }
             if now_ns < end_ns {
-                self.ask(&mut outcome, now_ns - began_ns);
+                self.ask(&mut outcome, now_ns - began_ns, beside);
+                if before == (outcome.asked, outcome.answered) {
+                    outcome.idle += Duration::from_nanos(self.now_ns() - now_ns);
+                }
             } else if outcome.answered + outcome.lost >= outcome.asked {
                 outcome.took = Duration::from_nanos(now_ns.min(self.now_ns()) - began_ns);
                 return outcome;
@@ -253,12 +284,18 @@ impl Generator {
             let come_ns = self.made.elapsed().as_nanos() as u64;
             for index in 0..count {
                 let reply = &port.replies[index][..port.lengths[index].min(REPLY_OCTETS)];
-                let Some(seen) = Seen::of(reply) else { continue };
+                let Some(seen) = Seen::of(reply) else {
+                    continue;
+                };
                 let expected = self.load.rcode;
                 let is_wrong = seen.rcode != expected || (expected == 0 && seen.answers == 0);
                 let [_, place] = seen.id.to_be_bytes();
-                let asked_ns = port.places.get(usize::from(place)).map_or(0, |place| place.asked_ns);
+                let asked_ns = port
+                    .places
+                    .get(usize::from(place))
+                    .map_or(0, |place| place.asked_ns);
                 if !is_wrong {
+                    outcome.replies += 1;
                     beside.answer(reply, asked_ns, come_ns);
                 }
                 if port.settle(seen.id).is_some() {
@@ -271,7 +308,7 @@ impl Generator {
     }
 
     /// Sends what is due.
-    fn ask(&mut self, outcome: &mut Outcome, elapsed_ns: u64) {
+    fn ask(&mut self, outcome: &mut Outcome, elapsed_ns: u64, beside: &mut impl Beside) {
         let mut due = self.load.rate.map_or(u64::MAX, |rate| {
             ((elapsed_ns as f64 * rate / 1e9) as u64).saturating_sub(outcome.asked)
         });
@@ -290,6 +327,7 @@ impl Generator {
             }
             let sent = port.ask(wanted, &mut self.questions, now_ns) as u64;
             outcome.asked += sent;
+            beside.asked(sent, now_ns);
             due -= sent;
         }
     }

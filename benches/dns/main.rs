@@ -8,12 +8,16 @@
 //! with its limit; only ratios within one run mean anything, and only on a quiet machine.
 //! `SIDESTEP=path` measures another build.
 
+mod control;
 mod cost;
 mod data;
 mod echo;
+mod idle;
 mod latency;
 mod load;
+mod overload;
 mod question;
+mod reloads;
 mod report;
 mod server;
 mod settings;
@@ -32,10 +36,13 @@ use std::{
 /// Makes a measurement, with a folder of its own and the port of something that can be probed.
 type Measure = fn(&Settings, &Path, u16);
 
-const MEASUREMENTS: [(&str, Measure); 3] = [
+const MEASUREMENTS: [(&str, Measure); 6] = [
     ("cost", cost::measure),
     ("size", size::measure),
     ("switches", switches::measure),
+    ("reloads", reloads::measure),
+    ("idle", idle::measure),
+    ("overload", overload::measure),
 ];
 
 fn main() {

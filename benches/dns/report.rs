@@ -12,7 +12,10 @@ pub(crate) fn verdict(what: &str, holds: bool, figure: impl fmt::Display) {
     if !holds {
         MISSED.fetch_add(1, Ordering::Relaxed);
     }
-    println!("{}  {what}: {figure}", if holds { "ok    " } else { "MISSED" });
+    println!(
+        "{}  {what}: {figure}",
+        if holds { "ok    " } else { "MISSED" }
+    );
 }
 
 /// How many limits did not hold.

@@ -3,7 +3,7 @@
 //! Orders go over the control socket, one after the other, from the load generator's own thread
 //! and without waiting: a thread beside it would take turns with it on its core.
 
-use super::{latency::Latency, load::Beside};
+use super::{control::request, latency::Latency, load::Beside};
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     os::unix::net::UnixStream,
@@ -39,9 +39,9 @@ struct Order {
 
 impl Switching {
     pub(crate) fn new(socket: &Path, per_second: f64, targets: u32) -> Self {
-        Self {
+        let mut switching = Self {
             socket: socket.to_owned(),
-            every_ns: (per_second > 0.0).then_some((1e9 / per_second) as u64),
+            every_ns: None,
             targets,
             next_ns: 0,
             look_ns: 0,
@@ -50,7 +50,14 @@ impl Switching {
             seen: Versions::default(),
             obeyed: 0,
             took: Latency::default(),
-        }
+        };
+        switching.set_rate(per_second);
+        switching
+    }
+
+    /// Goes on at another rate; 0: not at all.
+    pub(crate) fn set_rate(&mut self, per_second: f64) {
+        self.every_ns = (per_second > 0.0).then_some((1e9 / per_second) as u64);
     }
 
     /// Answers that were older than one that had come before they were asked for.
@@ -70,11 +77,7 @@ impl Switching {
             self.target
         );
         let mut stream = UnixStream::connect(&self.socket).expect("the daemon's control socket");
-        let request = format!(
-            "POST /api/v1/orders HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let request = request("POST", "/api/v1/orders", &body);
         stream.write_all(request.as_bytes()).expect("an order");
         stream.set_nonblocking(true).expect("a flag");
         self.order = Some(Order {
@@ -104,10 +107,8 @@ impl Switching {
 
 impl Beside for Switching {
     fn turn(&mut self, now_ns: u64) {
-        let Some(every_ns) = self.every_ns else {
-            return;
-        };
-        if now_ns < self.look_ns || (self.order.is_none() && now_ns < self.next_ns) {
+        let is_due = self.every_ns.is_some() && now_ns >= self.next_ns;
+        if now_ns < self.look_ns || (self.order.is_none() && !is_due) {
             return;
         }
         self.look_ns = now_ns + LOOK_EVERY_NS;
@@ -120,7 +121,9 @@ impl Beside for Switching {
             self.obeyed += 1;
             self.took.add(now_ns - order.sent_ns);
         }
-        if now_ns >= self.next_ns {
+        if let Some(every_ns) = self.every_ns
+            && is_due
+        {
             // Orders that took too long are not caught up with.
             self.next_ns = (self.next_ns + every_ns).max(now_ns.saturating_sub(every_ns));
             self.send(now_ns);

@@ -14,7 +14,10 @@ impl Cpu {
     pub(crate) fn of(server: u32) -> Self {
         let mut by_thread = BTreeMap::new();
         for pid in family(server) {
-            for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
+            for entry in fs::read_dir(format!("/proc/{pid}/task"))
+                .into_iter()
+                .flatten()
+            {
                 let Ok(entry) = entry else { continue };
                 let thread = entry.file_name().to_string_lossy().parse();
                 let ran = fs::read_to_string(entry.path().join("schedstat"));
