@@ -4,7 +4,7 @@ use super::{
     data::Data,
     load::{Beside, Generator, Load, Outcome},
     question::{A, Names, Questions, Wire},
-    report::{Spread, verdict},
+    report::{Spread, fact, limit},
     server::{Kind, Server, ask},
     settings::Settings,
     switching::Switching,
@@ -180,7 +180,7 @@ fn compare(settings: &Settings, data: &Data, workloads: &[Workload], folder: &Pa
         .zip(settings.port..)
         .filter_map(|(&kind, port)| {
             Server::start(kind, data, folder, port)
-                .inspect_err(|why| verdict(&format!("{kind} takes part"), false, why))
+                .inspect_err(|why| fact(&format!("{kind} takes part"), false, why))
                 .ok()
         })
         .collect();
@@ -313,7 +313,7 @@ fn tell(workload: &Workload, servers: &[Server], samples: &[Vec<Sample>]) {
                 "{}, CPU beside {}, at most {AT_MOST}",
                 workload.what, server.kind
             );
-            verdict(&what, ratio.median <= AT_MOST, ratio);
+            limit(&what, ratio.median <= AT_MOST, ratio);
         }
     }
 }

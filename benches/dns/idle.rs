@@ -8,7 +8,7 @@ use super::{
     latency::Latency,
     load::{Beside, Generator, Load},
     question::{A, Names, Questions, Wire, question},
-    report::{Spread, verdict},
+    report::{Spread, fact, limit},
     server::Server,
     settings::Settings,
     usage::Memory,
@@ -70,7 +70,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         });
         let ratio = Spread::of(ratios);
         let what = format!("honest p99 over {what}, at most twice the quiet one");
-        verdict(
+        limit(
             &what,
             ratio.median <= TIMES_AT_MOST,
             format!("{ratio} times"),
@@ -80,9 +80,9 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         .iter()
         .map(|(quiet, loaded)| quiet.lost + loaded.lost)
         .sum();
-    verdict("honest queries lost, none", lost == 0, lost);
+    fact("honest queries lost, none", lost == 0, lost);
     let per_thousand = (most_mb - quiet_mb) * 1_000.0 / (idle + trickling).max(1) as f64;
-    verdict(
+    limit(
         &format!("memory for a thousand connections, at most {MB_PER_THOUSAND_AT_MOST} MB"),
         per_thousand <= MB_PER_THOUSAND_AT_MOST,
         format!("{per_thousand:.1} MB; {quiet_mb:.1} MB before, {most_mb:.1} MB at most"),

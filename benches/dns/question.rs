@@ -43,6 +43,8 @@ pub(crate) struct Questions {
     seed: u64,
     /// Where the type is, if A and AAAA take turns.
     turns_at: Option<usize>,
+    /// How many were written, where every other one is junk.
+    with_junk: Option<usize>,
 }
 
 impl Questions {
@@ -58,7 +60,14 @@ impl Questions {
             names,
             seed: 0x9e37_79b9_7f4a_7c15,
             turns_at: None,
+            with_junk: None,
         }
+    }
+
+    /// The same, but every other one is nothing that anybody should ask, of the same length.
+    pub(crate) fn with_junk(mut self) -> Self {
+        self.with_junk = Some(0);
+        self
     }
 
     /// The same for A and AAAA in turns; without EDNS.
@@ -113,7 +122,21 @@ impl Questions {
         }
         let at = octets.len();
         octets.extend_from_slice(&self.template);
-        octets[at..at + 2].copy_from_slice(&id.to_be_bytes());
+        let written = &mut octets[at..];
+        written[..2].copy_from_slice(&id.to_be_bytes());
+        if let Some(count) = &mut self.with_junk {
+            *count += 1;
+            let end = written.len();
+            match *count % 6 {
+                // An opcode that means nothing any more.
+                1 => written[2] = 0x10,
+                // Another class.
+                3 => written[end - 1] = 4,
+                // A name that points at itself.
+                5 => written[HEADER..HEADER + 2].copy_from_slice(&[0xc0, HEADER as u8]),
+                _ => {}
+            }
+        }
     }
 
     /// Xorshift: enough to defeat caches, and the same in every run.

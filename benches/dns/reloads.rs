@@ -10,7 +10,7 @@ use super::{
     data::{Data, ZONE},
     load::{Generator, Load, Outcome},
     question::{A, Names, Questions, Wire, question},
-    report::verdict,
+    report::fact,
     server::{Server, ask},
     settings::Settings,
 };
@@ -22,15 +22,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Queries per second.
-const RATE: f64 = 20_000.0;
 /// How long one reload may take on a slow machine.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// Loads files again and again while queries run.
 pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
     let count = settings.reloads;
-    println!("\n{count} reloads, half of them broken, under {RATE} queries a second");
+    println!(
+        "\n{count} reloads, half of them broken, under {} queries a second",
+        settings.rate
+    );
     let data = Data {
         names: 1_000,
         watched_port,
@@ -41,7 +42,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         return;
     };
     let questions = Questions::new("www", A, Wire::Plain, Names::One);
-    let mut generator = Generator::new(Load::paced(server.address, RATE), questions);
+    let mut generator = Generator::new(Load::paced(server.address, settings.rate), questions);
     let mut sum = Outcome::default();
     let began = Instant::now();
     let wrong = thread::scope(|scope| {
@@ -63,12 +64,12 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         loading.join().expect("no reload fails")
     });
     let took = began.elapsed().as_secs_f64();
-    verdict(
+    fact(
         "queries lost or answered wrongly, none",
         sum.lost + sum.wrong == 0,
         format!("{} of {}, in {took:.1} s", sum.lost + sum.wrong, sum.asked),
     );
-    verdict(
+    fact(
         "broken texts that changed an answer, none",
         wrong == 0,
         format!("{wrong} of {}", count / 2),

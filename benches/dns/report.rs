@@ -5,22 +5,31 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-static MISSED: AtomicUsize = AtomicUsize::new(0);
+/// Limits that were missed: of time, and of what is right or wrong on any machine.
+static LATE: AtomicUsize = AtomicUsize::new(0);
+static WRONG: AtomicUsize = AtomicUsize::new(0);
 
-/// Says whether a limit holds, in a line that can be quoted.
-pub(crate) fn verdict(what: &str, holds: bool, figure: impl fmt::Display) {
-    if !holds {
-        MISSED.fetch_add(1, Ordering::Relaxed);
-    }
-    println!(
-        "{}  {what}: {figure}",
-        if holds { "ok    " } else { "MISSED" }
-    );
+/// Says whether a limit of time or size holds, in a line that can be quoted.
+pub(crate) fn limit(what: &str, holds: bool, figure: impl fmt::Display) {
+    verdict(what, holds, figure, &LATE);
 }
 
-/// How many limits did not hold.
-pub(crate) fn missed() -> usize {
-    MISSED.load(Ordering::Relaxed)
+/// The same for what a slow machine is no excuse for.
+pub(crate) fn fact(what: &str, holds: bool, figure: impl fmt::Display) {
+    verdict(what, holds, figure, &WRONG);
+}
+
+fn verdict(what: &str, holds: bool, figure: impl fmt::Display, missed: &AtomicUsize) {
+    if !holds {
+        missed.fetch_add(1, Ordering::Relaxed);
+    }
+    let word = if holds { "ok    " } else { "MISSED" };
+    println!("{word}  {what}: {figure}");
+}
+
+/// How many limits were missed, and how many facts.
+pub(crate) fn missed() -> (usize, usize) {
+    (LATE.load(Ordering::Relaxed), WRONG.load(Ordering::Relaxed))
 }
 
 /// Median, lowest and highest of some figures.

@@ -6,7 +6,7 @@
 use super::{
     data::{Data, ZONE, cited, zone_text},
     question::{A, Seen, Wire, question},
-    report::verdict,
+    report::fact,
 };
 use std::{
     fmt::{self, Write as _},
@@ -165,7 +165,7 @@ impl Server {
         match Self::start(Kind::Sidestep, data, folder, port) {
             Ok(server) => Some(server),
             Err(why) => {
-                verdict("sidestep starts", false, why);
+                fact("sidestep starts", false, why);
                 None
             }
         }

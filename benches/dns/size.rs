@@ -2,7 +2,7 @@
 
 use super::{
     data::Data,
-    report::{Spread, verdict},
+    report::{Spread, fact, limit},
     server::{Kind, Server},
     settings::Settings,
     usage::Memory,
@@ -45,7 +45,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         let ((_, empty_mb), loaded) = match (empty, loaded) {
             (Ok(empty), Ok(loaded)) => (empty, loaded),
             (Err(why), _) | (_, Err(why)) => {
-                verdict(&format!("{kind} starts"), false, why);
+                fact(&format!("{kind} starts"), false, why);
                 continue;
             }
         };
@@ -56,7 +56,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
             started.to_string()
         );
         if kind == Kind::Sidestep {
-            verdict(
+            limit(
                 &format!(
                     "start with {} names, at most {START_AT_MOST} s",
                     settings.names

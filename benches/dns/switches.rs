@@ -4,22 +4,21 @@ use super::{
     data::Data,
     load::{Generator, Load},
     question::{A, Names, Questions, Wire},
-    report::{Spread, verdict},
+    report::{Spread, fact, limit},
     server::Server,
     settings::Settings,
     switching::Switching,
 };
 use std::path::Path;
 
-/// Queries per second: easy for the server, so that what is seen are disturbances.
-const RATE: f64 = 20_000.0;
 const SWITCHES: f64 = 100.0;
 /// As many as a service may have: enough to tell an old answer from a new one.
 const TARGETS: u32 = 64;
 
 /// 99.9th percentiles in pairs, and old answers after new ones.
 pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
-    println!("\n{SWITCHES} switches a second, {RATE} queries a second for A and AAAA");
+    let rate = settings.rate;
+    println!("\n{SWITCHES} switches a second, {rate} queries a second for A and AAAA");
     let data = Data {
         names: 0,
         watched_port,
@@ -31,7 +30,7 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
     };
     let socket = server.folder.join("data/control.sock");
     let questions = Questions::new("www", A, Wire::Plain, Names::One).for_both_families();
-    let load = Load::paced(server.address, RATE);
+    let load = Load::paced(server.address, rate);
     let mut generator = Generator::new(load, questions);
     // One for all rounds: an answer of an earlier round must not come back either.
     let mut switching = Switching::new(&socket, 0.0, TARGETS);
@@ -54,13 +53,13 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
     let busy = Spread::of(pairs.iter().map(|[_, busy]| *busy));
     let ratio = Spread::of(pairs.iter().map(|[quiet, busy]| busy / quiet));
     let more_us = Spread::of(pairs.iter().map(|[quiet, busy]| busy - quiet));
-    verdict(
+    limit(
         "p99.9 during switches, at most 1.2 times the quiet one or 50 µs above",
         ratio.median <= 1.2 || more_us.median <= 50.0,
         format!("{busy} µs, quiet {quiet} µs; {ratio} times, {more_us} µs above"),
     );
     let per_second = switching.obeyed as f64 / lasts.as_secs_f64() / settings.rounds as f64;
-    verdict(
+    limit(
         "switches a second, at least 95",
         per_second >= 95.0,
         format!(
@@ -70,6 +69,6 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         ),
     );
     let old = switching.old();
-    verdict("old answers after a new one, none", old == 0, old);
-    verdict("lost or wrong, none", lost == 0, lost);
+    fact("old answers after a new one, none", old == 0, old);
+    fact("lost or wrong, none", lost == 0, lost);
 }
