@@ -6,11 +6,26 @@ use super::{
     table::Table,
     v1,
 };
-use crate::model::{ServerConfig, WitnessConfig, config::WitnessAddress};
+use crate::model::{
+    CookieSecret, RateLimit, ServerConfig, TcpLimits, WitnessConfig, config::WitnessAddress,
+};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+use toml::de::DeTable;
 
 /// No node needs more places to listen on, nor more witnesses.
 const MAX_ADDRESSES: usize = 64;
+/// A TXT string has no more (RFC 1035 section 3.3).
+const MAX_TOLD_OCTETS: usize = 255;
+/// A rollover needs two or three; every one costs a hash for each cookie that is not ours.
+const MAX_SECRETS: usize = 8;
+/// Above it a limit is none.
+const MAX_PER_SECOND: i64 = 1_000_000;
+/// More descriptors than a process can have.
+const MAX_CONNECTIONS: i64 = 1_000_000;
+/// A client on a slow path needs this long between two queries.
+const MIN_IDLE_MS: i64 = 1_000;
+/// The keepalive option cannot say twice as much (RFC 7828 section 3.1).
+const MAX_IDLE_MS: i64 = 3_600_000;
 
 /// Reads `[server]`; what is not written has the model's defaults.
 pub(super) fn server(top: &Table<'_>) -> ServerConfig {
@@ -47,7 +62,105 @@ pub(super) fn server(top: &Table<'_>) -> ServerConfig {
             *path = path_of(doc, text);
         }
     }
+    answering(&table, &mut server);
     server
+}
+
+/// Reads how DNS is answered.
+fn answering(table: &Table<'_>, server: &mut ServerConfig) {
+    for (key, told) in [
+        ("identity", &mut server.identity),
+        ("version", &mut server.version),
+    ] {
+        *told = table.text(key).and_then(|text| {
+            let error = told_error(text.value);
+            if let Some(error) = &error {
+                table.doc.error(text.at, format!("`{key}` {error}"));
+            }
+            error.is_none().then(|| text.value.to_owned())
+        });
+    }
+    if table.is_written("cookie_secrets") {
+        server.cookie_secrets = cookie_secrets(table);
+    }
+    if let Some(limit) = table.table("rate_limit") {
+        server.rate_limit = rate_limit(table.doc, limit);
+    }
+    server.udp_threads = table.integer("udp_threads", 1..=256).and_then(narrow);
+    if let Some(tcp) = table.table("tcp") {
+        server.tcp = tcp_limits(table.doc, tcp);
+    }
+}
+
+/// Why a text cannot be told in one string of a TXT record (RFC 1035 section 3.3).
+fn told_error(text: &str) -> Option<String> {
+    if text.len() > MAX_TOLD_OCTETS {
+        let length = text.len();
+        return Some(format!(
+            "has {length} octets; at most {MAX_TOLD_OCTETS} can be told"
+        ));
+    }
+    let has_control = text.chars().any(char::is_control);
+    has_control.then(|| "must be one line without control characters".to_owned())
+}
+
+fn cookie_secrets(table: &Table<'_>) -> Vec<CookieSecret> {
+    let doc = table.doc;
+    let texts = table.needed_texts("cookie_secrets", "[server]", MAX_SECRETS);
+    let mut secrets: Vec<CookieSecret> = Vec::new();
+    for text in &texts {
+        match text.value.parse() {
+            // What is wrong is said, what is secret is not: messages are logged.
+            Ok(secret) if secrets.contains(&secret) => {
+                doc.error(text.at, "this secret is listed twice: remove one");
+            }
+            Ok(secret) => secrets.push(secret),
+            Err(why) => doc.error(text.at, format!("{why}: `openssl rand -hex 16` makes one")),
+        }
+    }
+    secrets
+}
+
+fn rate_limit(doc: &Document<'_>, table: Field<&DeTable<'_>>) -> RateLimit {
+    let table = Table::open(doc, table, "`rate_limit`", &[v1::RATE_LIMIT]);
+    let mut limit = RateLimit::default();
+    if let Some(per_second) = table.integer("per_second", 0..=MAX_PER_SECOND) {
+        limit.per_second = narrow(per_second).unwrap_or(limit.per_second);
+    }
+    if let Some(slip) = table.integer("slip", 0..=100) {
+        limit.slip = narrow(slip).unwrap_or(limit.slip);
+    }
+    if let Some(texts) = table.texts("exempt") {
+        let network = |text: &Field<&str>| {
+            let network = text.value.parse();
+            network.map_err(|why: String| doc.error(text.at, why)).ok()
+        };
+        limit.exempt = texts.value.iter().filter_map(network).collect();
+        distinct(doc, &texts.value, &limit.exempt);
+    }
+    limit
+}
+
+fn tcp_limits(doc: &Document<'_>, table: Field<&DeTable<'_>>) -> TcpLimits {
+    let table = Table::open(doc, table, "`tcp`", &[v1::SERVER_TCP]);
+    let mut limits = TcpLimits::default();
+    for (key, limit) in [
+        ("connections", &mut limits.connections),
+        ("per_client", &mut limits.per_client),
+    ] {
+        if let Some(number) = table.integer(key, 1..=MAX_CONNECTIONS) {
+            *limit = narrow(number).unwrap_or(*limit);
+        }
+    }
+    if let Some(idle) = table.duration("idle", MIN_IDLE_MS..=MAX_IDLE_MS) {
+        limits.idle_ms = idle.value;
+    }
+    limits
+}
+
+/// A number whose range was looked at.
+fn narrow(number: Field<i64>) -> Option<u32> {
+    u32::try_from(number.value).ok()
 }
 
 /// Reads a path; an empty one is reported.

@@ -114,6 +114,74 @@ pub const SERVER: &[Key] = &[
         Text,
         "folder of the policies, watched; default \"policies\"",
     ),
+    key(
+        "identity",
+        Text,
+        "what id.server, hostname.bind and NSID are told; default the node's name; \"\" refuses",
+    ),
+    key(
+        "version",
+        Text,
+        "what version.bind and version.server are told; default \"\", which refuses",
+    ),
+    key(
+        "cookie_secrets",
+        Texts,
+        "secrets of DNS cookies, 32 hexadecimal digits each, 1 to 8: the first makes cookies, all are accepted; the same on every node of one address; default one made at the start",
+    ),
+    key(
+        "rate_limit",
+        Table,
+        "how many answers one client network gets over UDP: { per_second = 1000, slip = 2 }",
+    ),
+    key(
+        "udp_threads",
+        Integer,
+        "threads that answer over UDP, 1 to 256; default one per core",
+    ),
+    key(
+        "tcp",
+        Table,
+        "what TCP connections may take: { connections = 20000, per_client = 500, idle = \"10s\" }",
+    ),
+];
+
+/// `rate_limit` of `[server]`.
+pub const RATE_LIMIT: &[Key] = &[
+    key(
+        "per_second",
+        Integer,
+        "answers per second to an IPv4 /24 or an IPv6 /56; 0 to 1000000, 0: no limit; default 1000",
+    ),
+    key(
+        "slip",
+        Integer,
+        "every so manieth query above the limit is told to come back over TCP; 0 to 100, 0: none; default 2",
+    ),
+    key(
+        "exempt",
+        Texts,
+        "networks without a limit; default [\"127.0.0.0/8\", \"::1/128\"]",
+    ),
+];
+
+/// `tcp` of `[server]`.
+pub const SERVER_TCP: &[Key] = &[
+    key(
+        "connections",
+        Integer,
+        "connections in all, 1 to 1000000; default 20000",
+    ),
+    key(
+        "per_client",
+        Integer,
+        "connections of one client address, loopback excepted; 1 to 1000000; default 500",
+    ),
+    key(
+        "idle",
+        Duration,
+        "a connection that asks nothing for so long is closed; 1s to 1h; default \"10s\"",
+    ),
 ];
 
 /// `[witness]`.
@@ -539,6 +607,8 @@ pub const ASKED: &[Key] = &[
 /// Every table of the configuration by its heading, in the order of a reference.
 pub const TABLES: &[(&str, &[Key])] = &[
     ("[server]", SERVER),
+    ("[server.rate_limit]", RATE_LIMIT),
+    ("[server.tcp]", SERVER_TCP),
     ("[witness]", WITNESS),
     ("[[zone]]", ZONE),
     ("[[target]]", TARGET),

@@ -491,6 +491,7 @@ fn traffic(out: &mut Exposition, overview: &Overview, counters: &Metrics) {
     );
     histogram(out, &[], &counters.schedule_lag);
     dns(out, counters);
+    tcp(out, counters);
     out.family("sidestep_zone_serial", "gauge", "SOA serial of the zone.");
     for (zone, serial) in &overview.serials {
         out.sample(&[("zone", zone)], serial);
@@ -501,7 +502,7 @@ fn dns(out: &mut Exposition, counters: &Metrics) {
     out.family(
         "sidestep_dns_queries_total",
         "counter",
-        "DNS queries, by transport.",
+        "DNS messages received, by transport.",
     );
     for (transport, count) in &counters.queries {
         out.sample(&[("transport", transport)], count);
@@ -521,14 +522,50 @@ fn dns(out: &mut Exposition, counters: &Metrics) {
             counters.truncated,
         ),
         (
-            "sidestep_dns_dropped_total",
-            "DNS messages that got no reply: they were none to reply to, or it could not be sent.",
-            counters.dropped,
+            "sidestep_dns_slipped_total",
+            "Truncated DNS replies that rate limiting sent in place of an answer.",
+            counters.slipped,
+        ),
+        (
+            "sidestep_dns_fast_total",
+            "DNS replies over UDP that were made of prepared octets.",
+            counters.fast,
         ),
     ];
     for (name, help, count) in totals {
         out.family(name, "counter", help);
         out.sample(&[], count);
+    }
+    out.family(
+        "sidestep_dns_dropped_total",
+        "counter",
+        "DNS messages that got no reply, by reason; with the replies they are all that came.",
+    );
+    for (reason, count) in &counters.dropped {
+        out.sample(&[("reason", reason)], count);
+    }
+}
+
+fn tcp(out: &mut Exposition, counters: &Metrics) {
+    out.family(
+        "sidestep_dns_tcp_connections",
+        "gauge",
+        "TCP connections of DNS that are open.",
+    );
+    out.sample(&[], counters.tcp_open);
+    out.family(
+        "sidestep_dns_tcp_opened_total",
+        "counter",
+        "TCP connections of DNS that were accepted.",
+    );
+    out.sample(&[], counters.tcp_opened);
+    out.family(
+        "sidestep_dns_tcp_closed_total",
+        "counter",
+        "TCP connections of DNS that ended, by reason: idle, timeout (a query incomplete or answers not taken for as long), limit (made room), client, error or stop.",
+    );
+    for (reason, count) in &counters.tcp_closed {
+        out.sample(&[("reason", reason)], count);
     }
 }
 

@@ -5,6 +5,7 @@
 //! refused stays refused aloud, with what is still running.
 
 use super::{
+    answering::Answering,
     case::{case, changes},
     first,
     fold::{Message, Present, Reloaded},
@@ -87,6 +88,7 @@ pub(super) struct Loader {
     pub(super) path: PathBuf,
     /// What the daemon started with: sockets and folders stay as they are.
     pub(super) started_with: ServerConfig,
+    pub(super) answering: Answering,
     pub(super) judge: Judge,
     /// What is in force.
     pub(super) in_force: Case,
@@ -383,6 +385,7 @@ impl Loader {
             }
             Ok(Reloaded::InForce { moved }) => {
                 changed.extend(self.waits_for_restart(&case.loaded.config.server));
+                self.answering.publish(&case.loaded.config.server);
                 self.runtime
                     .block_on(self.prober.replace(Arc::new(Plan::of(&accepted.config))));
                 report.taken = changed;
@@ -549,6 +552,7 @@ fn needs_restart(started: &ServerConfig, now: &ServerConfig) -> Vec<String> {
         ("dns", started.dns != now.dns),
         ("http", started.http != now.http),
         ("data", started.data != now.data),
+        ("udp_threads", started.udp_threads != now.udp_threads),
     ];
     let changed = keys.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(key, _)| key.to_owned()).collect()

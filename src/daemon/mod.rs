@@ -12,6 +12,7 @@
 //! fold swaps; they wait for nobody.
 
 mod announce;
+mod answering;
 mod case;
 pub mod clock;
 mod first;
@@ -48,6 +49,7 @@ use crate::{
     policy::Library,
 };
 use announce::Announcer;
+use answering::Answering;
 use clock::Clock;
 use first::First;
 use fold::{Fold, Message};
@@ -179,7 +181,8 @@ impl Daemon {
         {
             return Err(StartError::System(why.clone()));
         }
-        let listeners = dns::bind(&server.dns).map_err(StartError::System)?;
+        let listeners =
+            dns::bind_for(&server.dns, server.udp_threads).map_err(StartError::System)?;
         let http = server
             .http
             .map(control::bind)
@@ -191,6 +194,7 @@ impl Daemon {
             .enable_all()
             .build()?;
 
+        let answering = Answering::start(publisher.clone(), server)?;
         let tally = Arc::new(Tally::default());
         let looked_up_at = Arc::new(AtomicI64::new(0));
         let (fold, inbox) = sync_channel(INBOX);
@@ -232,6 +236,7 @@ impl Daemon {
                 seen: sources,
                 in_force: case,
                 started_with: accepted.config.server.clone(),
+                answering,
                 path,
                 accepted,
                 fold,

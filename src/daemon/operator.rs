@@ -293,13 +293,19 @@ impl Operations for Operator {
     fn metrics(&self) -> Metrics {
         let counted = self.publisher.counters().counted();
         let replies = counted.rcodes.iter();
+        let tcp = self.publisher.tcp_counters().counted();
         Metrics {
             queries: BTreeMap::from([("udp", counted.udp), ("tcp", counted.tcp)]),
             replies: replies
                 .map(|(rcode, count)| (rcode.to_lowercase(), *count))
                 .collect(),
             truncated: counted.truncated,
-            dropped: counted.dropped,
+            slipped: counted.slipped,
+            fast: counted.fast,
+            dropped: counted.drops.into_iter().collect(),
+            tcp_open: tcp.open,
+            tcp_opened: tcp.opened,
+            tcp_closed: tcp.closed.into_iter().collect(),
             ..self.tally.metrics()
         }
     }

@@ -1,27 +1,31 @@
 //! The reference: what this server answers to a question. One pure function.
 //!
-//! RFC 1034 section 4.3.2 with 4592 (wildcards), 2308 (negative answers), 6604 (CNAME chains),
-//! 8482 (ANY), 9471 (glue). Does not know messages, transports, sizes or EDNS. Whatever else
-//! answers queries, such as a table of encoded answers, is made by evaluating this function.
-//! Contract: never panics, bounded work; a service's name is never NXDOMAIN.
+//! RFC 1034 section 4.3.2 with 4592 (wildcards), 2308 (negative answers), 6604 and 6672 (CNAME
+//! and DNAME chains), 8482 (ANY), 9471 (glue), 9460 (SVCB). Does not know messages, transports,
+//! sizes or EDNS. Whatever else answers queries, such as a fast path, is held against this
+//! function. Contract: never panics, bounded work; a service's name is never NXDOMAIN.
+
+mod additional;
 
 use super::{
-    table::Table,
-    tree::labels_of,
-    zone::{Found, Node, RrSet, Zone, Zones},
+    fields::{self, kind},
+    name::{LookupName, name_of},
+    store::{
+        Zones,
+        rrset::RrSet,
+        zone::{Found, Node, Zone},
+    },
+    table::{Served, Table},
 };
 use hickory_proto::{
     op::ResponseCode,
-    rr::{Name, RData, Record, RecordType},
+    rr::{Name, RData, Record, RecordType, rdata::CNAME},
 };
-use std::sync::Arc;
 
-/// So many CNAMEs are followed, and no more answered. A resolver follows any chain by itself,
-/// asking again for its last name, so a chain cut here costs it one more query, while a hostile
-/// chain costs us 9 lookups. Resolvers give up between 8 and 16 themselves.
-const MAX_CNAMES: usize = 8;
-/// For how many names addresses are added: more would not fit a UDP answer.
-const MAX_ADDITIONAL_NAMES: usize = 16;
+/// So many CNAMEs and DNAMEs are followed, and no more answered. A resolver follows any chain by
+/// itself, asking again for its last name, so a chain cut here costs it one more query, while a
+/// hostile chain costs us 9 lookups. Resolvers give up between 8 and 16 themselves.
+const MAX_ALIASES: usize = 8;
 
 /// An answer without its message: what to say, not how it is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,197 +55,249 @@ impl Answer {
 
 /// Answers one question of class IN. Names keep the letter case of the question.
 pub fn answer(zones: &Zones, table: &Table, qname: &Name, qtype: RecordType) -> Answer {
-    if matches!(qtype, RecordType::AXFR | RecordType::IXFR) {
-        return Answer::of(ResponseCode::Refused);
+    let kind = u16::from(qtype);
+    if let Some(rcode) = no_question(kind) {
+        return Answer::of(rcode);
     }
-    let mut answer = Answer::default();
-    let mut name = qname.clone();
-    for hop in 0..=MAX_CNAMES {
-        let lower = name.to_lowercase();
-        let labels = labels_of(&lower);
-        let of_parent = qtype == RecordType::DS;
-        let Some(zone) = zones.zone_of(&labels, of_parent) else {
-            // A chain that leaves our zones ends here: the resolver goes on.
-            if hop == 0 {
-                answer.rcode = ResponseCode::Refused;
-            }
-            break;
-        };
-        let at = Place {
-            zone,
-            table,
-            name: &name,
-        };
-        // A referral is not authoritative, unless it ends a chain that is.
-        answer.aa = true;
-        let node = match zone.find(&labels, of_parent) {
-            Found::Cut(depth, servers) => {
-                answer.aa = hop > 0;
-                answer.authority = records(&name.trim_to(depth), servers);
-                break;
-            }
-            Found::Nothing => {
-                answer.rcode = ResponseCode::NXDomain;
-                answer.authority = vec![at.soa(u32::MAX)];
-                break;
-            }
-            Found::Node(node) | Found::Wildcard(node) => node,
-        };
-        let next = if qtype == RecordType::CNAME {
-            None
-        } else {
-            cname_of(node)
-        };
-        match next {
-            Some(_) if hop == MAX_CNAMES => break,
-            Some((alias, target)) if qtype != RecordType::ANY => {
-                answer.answers.extend(records(&name, alias));
-                if answer.answers.iter().any(|record| record.name == *target) {
-                    break;
-                }
-                name = target.clone();
-            }
-            _ => {
-                at.node(node, qtype, &mut answer);
-                break;
-            }
-        }
-    }
-    answer.additional = additional(zones, table, &answer);
+    let table = table.fitted(zones);
+    let mut chain = Chain {
+        zones,
+        table: &table,
+        kind,
+        name: qname.clone(),
+        aliases: 0,
+        answer: Answer::default(),
+    };
+    while chain.step() == Step::Again {}
+    let mut answer = chain.answer;
+    answer.additional = additional::of(zones, &table, &answer);
     answer
 }
 
-fn cname_of(node: &Node) -> Option<(&RrSet, &Name)> {
-    let alias = node.rrsets.get(&RecordType::CNAME)?;
-    match alias.data.first() {
-        Some(RData::CNAME(target)) => Some((alias, target)),
+/// The code for types that are no question, or none that this server knows (RFC 6895 section
+/// 3.1): OPT and TSIG are parts of a message, NXNAME is never asked for (RFC 9824 section 3.2),
+/// zones are not transferred, and MAILB, MAILA and whatever is assigned among the meta types
+/// later is not implemented (RFC 8906 section 3.1.2).
+fn no_question(kind: u16) -> Option<ResponseCode> {
+    match kind {
+        0 | kind::OPT | kind::NXNAME | kind::TSIG => Some(ResponseCode::FormErr),
+        kind::IXFR | kind::AXFR => Some(ResponseCode::Refused),
+        kind::ANY => None,
+        129..255 => Some(ResponseCode::NotImp),
         _ => None,
     }
 }
 
-fn records(owner: &Name, rrset: &RrSet) -> Vec<Record> {
-    let data = rrset.data.iter();
-    data.map(|data| Record::from_rdata(owner.clone(), rrset.ttl_secs, data.clone()))
+/// What comes after a name was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Another name is to be looked up.
+    Again,
+    /// The answer is complete.
+    Done,
+}
+
+/// A question on its way along aliases.
+struct Chain<'c> {
+    zones: &'c Zones,
+    table: &'c Table,
+    kind: u16,
+    /// The name that is looked up next.
+    name: Name,
+    /// How many aliases led to it.
+    aliases: usize,
+    answer: Answer,
+}
+
+impl Chain<'_> {
+    /// Looks the name up once: RFC 1034 section 4.3.2, steps 2 and 3.
+    fn step(&mut self) -> Step {
+        let name = LookupName::of_name(&self.name);
+        let is_ds = self.kind == kind::DS;
+        let Some(zone) = self.zones.zone_of(&name, is_ds) else {
+            // A chain that leaves our zones ends here: the resolver goes on.
+            if self.aliases == 0 {
+                self.answer.rcode = ResponseCode::Refused;
+            }
+            return Step::Done;
+        };
+        self.answer.aa = true;
+        match zone.find(&name, is_ds) {
+            Found::Node(node) | Found::Wildcard(node) => self.at_node(zone, node),
+            Found::Dname(node) => self.below_dname(node),
+            Found::Cut(node) => {
+                // A referral is not authoritative, unless it ends a chain that is.
+                self.answer.aa = self.aliases > 0;
+                let owner = self.name.trim_to(node.depth());
+                self.answer.authority = records(node.rrset(kind::NS), &owner);
+                Step::Done
+            }
+            Found::Nothing => {
+                self.answer.rcode = ResponseCode::NXDomain;
+                self.answer.authority = self.negative(zone, u32::MAX);
+                Step::Done
+            }
+        }
+    }
+
+    /// The name exists, or a wildcard stands for it.
+    fn at_node(&mut self, zone: &Zone, node: Node<'_>) -> Step {
+        let here = At::new(self.table, zone, node);
+        if !matches!(self.kind, kind::CNAME | kind::ANY)
+            && let Some(alias) = here.rrset(kind::CNAME)
+        {
+            let target = alias
+                .rdata()
+                .next()
+                .and_then(|rdata| fields::target(kind::CNAME, rdata));
+            let records: Vec<Record> = alias.records(&self.name).collect();
+            return self.follow(records, target.map(name_of));
+        }
+        let kind = match self.kind {
+            kind::ANY => here.any(),
+            one => Some(one),
+        };
+        if here.is_undecided() && matches!(kind, Some(kind::A | kind::AAAA)) {
+            // A failure is asked again, a denial is cached.
+            self.answer = Answer::of(ResponseCode::ServFail);
+            return Step::Done;
+        }
+        let found = kind.map(|kind| here.records(kind, &self.name));
+        match found.filter(|found| !found.is_empty()) {
+            Some(found) => self.answer.answers.extend(found),
+            None => {
+                let ceiling_secs = here.served.map_or(u32::MAX, |served| served.ttl_secs);
+                self.answer.authority = self.negative(zone, ceiling_secs);
+            }
+        }
+        Step::Done
+    }
+
+    /// The name lies below the owner of a DNAME: what is below that is below its target
+    /// (RFC 6672 section 3.2), which the CNAME says to whoever does not know DNAME.
+    fn below_dname(&mut self, node: Node<'_>) -> Step {
+        let Some(dname) = node.rrset(kind::DNAME) else {
+            return Step::Done;
+        };
+        let target = dname
+            .rdata()
+            .next()
+            .and_then(|rdata| fields::target(kind::DNAME, rdata));
+        let Some(target) = target.map(name_of) else {
+            return Step::Done;
+        };
+        let depth = node.depth();
+        let mut records: Vec<Record> = dname.records(&self.name.trim_to(depth)).collect();
+        // Two names below one DNAME may follow each other; it is said once.
+        records.retain(|record| !self.answer.answers.contains(record));
+        let prefix = self.name.iter().take(self.name.iter().count() - depth);
+        let Ok(substituted) = Name::from_labels(prefix.chain(target.iter())) else {
+            self.answer.answers.extend(records);
+            self.answer.rcode = ResponseCode::YXDomain;
+            return Step::Done;
+        };
+        let alias = RData::CNAME(CNAME(substituted.clone()));
+        let ttl_secs = dname.ttl_secs;
+        records.push(Record::from_rdata(self.name.clone(), ttl_secs, alias));
+        if matches!(self.kind, kind::CNAME | kind::ANY) {
+            self.answer.answers.extend(records);
+            return Step::Done;
+        }
+        self.follow(records, Some(substituted))
+    }
+
+    /// Answers the records of an alias and goes on at its target, unless that was enough, or
+    /// leads in circles.
+    fn follow(&mut self, records: Vec<Record>, target: Option<Name>) -> Step {
+        if self.aliases == MAX_ALIASES {
+            return Step::Done;
+        }
+        self.answer.answers.extend(records);
+        let Some(target) = target else {
+            return Step::Done;
+        };
+        let mut answers = self.answer.answers.iter();
+        if answers.any(|record| is_alias(record) && record.name == target) {
+            return Step::Done;
+        }
+        self.aliases += 1;
+        self.name = target;
+        Step::Again
+    }
+
+    /// The SOA of a negative answer: its TTL is how long to believe it (RFC 2308 section 3).
+    fn negative(&self, zone: &Zone, at_most_secs: u32) -> Vec<Record> {
+        let apex = At::new(self.table, zone, zone.apex_node());
+        let mut records = apex.records(kind::SOA, &name_of(zone.apex()));
+        for soa in &mut records {
+            soa.ttl = zone.negative_ttl_secs().min(at_most_secs);
+        }
+        records
+    }
+}
+
+fn is_alias(record: &Record) -> bool {
+    matches!(record.data, RData::CNAME(_))
+}
+
+fn records(rrset: Option<RrSet<'_>>, owner: &Name) -> Vec<Record> {
+    rrset
+        .into_iter()
+        .flat_map(|rrset| rrset.records(owner))
         .collect()
 }
 
-/// A name in its zone.
-struct Place<'p> {
-    zone: &'p Arc<Zone>,
-    table: &'p Table,
-    name: &'p Name,
+/// What stands at a node: its static RRsets, and over them those of its service.
+struct At<'a> {
+    table: &'a Table,
+    zone: &'a Zone,
+    node: Node<'a>,
+    /// What its service answers, where it has one that was decided.
+    served: Option<&'a Served>,
 }
 
-impl Place<'_> {
-    /// The SOA of a negative answer: its TTL is how long to believe it (RFC 2308 section 3).
-    fn soa(&self, at_most_secs: u32) -> Record {
-        let zone = self.zone;
-        let ttl = zone.soa_ttl_secs.min(zone.soa.minimum).min(at_most_secs);
-        Record::from_rdata(zone.apex.clone(), ttl, soa_data(zone, self.table))
-    }
-
-    /// The records of a node that is no alias for this type, or that there are none.
-    fn node(&self, node: &Node, qtype: RecordType, answer: &mut Answer) {
-        let served = node
-            .service
-            .as_ref()
-            .map(|service| self.table.served(service));
-        let kind = match qtype {
-            RecordType::ANY => self.any(node),
-            one => Some(one),
-        };
-        let is_address = matches!(kind, Some(RecordType::A | RecordType::AAAA));
-        if is_address && served == Some(None) {
-            // A service that was not decided yet: a failure is asked again, a denial is cached.
-            *answer = Answer::of(ResponseCode::ServFail);
-            return;
-        }
-        let before = answer.answers.len();
-        if let Some(kind) = kind {
-            answer
-                .answers
-                .extend(rrset(self.zone, self.table, node, self.name, kind));
-        }
-        if answer.answers.len() == before {
-            let ceiling = served.flatten().map_or(u32::MAX, |served| served.ttl_secs);
-            answer.authority = vec![self.soa(ceiling)];
+impl<'a> At<'a> {
+    fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
+        Self {
+            table,
+            zone,
+            node,
+            served: node.service().and_then(|slot| table.served(slot)),
         }
     }
 
-    /// The one type that ANY is answered with (RFC 8482 section 4.1): addresses where there are
-    /// any, else the first.
-    fn any(&self, node: &Node) -> Option<RecordType> {
-        let Some(service) = &node.service else {
-            return node.rrsets.keys().next().copied();
-        };
-        let served = self.table.served(service);
-        let has = |kind| served.is_none_or(|served| !served.data(kind).is_empty());
-        let addresses = [RecordType::A, RecordType::AAAA]
-            .into_iter()
-            .find(|&kind| has(kind));
-        addresses.or_else(|| node.rrsets.keys().next().copied())
+    /// A service has this name and was not decided yet.
+    fn is_undecided(&self) -> bool {
+        self.node.service().is_some() && self.served.is_none()
     }
-}
 
-/// The RRset of a node, a service's A and AAAA from the table.
-fn rrset(zone: &Zone, table: &Table, node: &Node, owner: &Name, kind: RecordType) -> Vec<Record> {
-    if let (Some(service), RecordType::A | RecordType::AAAA) = (&node.service, kind) {
-        let Some(served) = table.served(service) else {
-            return Vec::new();
-        };
-        let data = served.data(kind).iter();
-        return data
-            .map(|data| Record::from_rdata(owner.clone(), served.ttl_secs, data.clone()))
-            .collect();
-    }
-    match node.rrsets.get(&kind) {
-        Some(soa) if kind == RecordType::SOA => {
-            vec![Record::from_rdata(
-                owner.clone(),
-                soa.ttl_secs,
-                soa_data(zone, table),
-            )]
-        }
-        Some(rrset) => records(owner, rrset),
-        None => Vec::new(),
-    }
-}
-
-/// The SOA with the serial of what is answered now.
-fn soa_data(zone: &Zone, table: &Table) -> RData {
-    let mut soa = zone.soa.clone();
-    soa.serial = table.serial(&zone.name).unwrap_or(soa.serial);
-    RData::SOA(soa)
-}
-
-/// Addresses of the hosts that NS, MX and SRV records name, as far as we hold them; below a
-/// delegation that is its glue.
-fn additional(zones: &Zones, table: &Table, answer: &Answer) -> Vec<Record> {
-    let mut hosts: Vec<&Name> = Vec::new();
-    for record in answer.answers.iter().chain(&answer.authority) {
-        let host = match &record.data {
-            RData::NS(server) => &server.0,
-            RData::MX(mail) => &mail.exchange,
-            RData::SRV(server) => &server.target,
-            _ => continue,
-        };
-        if hosts.len() < MAX_ADDITIONAL_NAMES && !hosts.contains(&host) {
-            hosts.push(host);
+    fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
+        match self.served {
+            Some(served) if served.owns(kind) => served.rrset(kind),
+            _ => self.node.rrset(kind),
         }
     }
-    let mut records = Vec::new();
-    for host in hosts {
-        let lower = host.to_lowercase();
-        let labels = labels_of(&lower);
-        let Some(zone) = zones.zone_of(&labels, false) else {
-            continue;
-        };
-        let Some(node) = zone.node(&labels) else {
-            continue;
-        };
-        for kind in [RecordType::A, RecordType::AAAA] {
-            records.extend(rrset(zone, table, node, host, kind));
+
+    /// The records of a type, an SOA with the serial of what is answered now.
+    fn records(&self, kind: u16, owner: &Name) -> Vec<Record> {
+        let mut records = records(self.rrset(kind), owner);
+        let serial = self.table.serial(self.zone.number());
+        for record in &mut records {
+            if let (RData::SOA(soa), Some(serial)) = (&mut record.data, serial) {
+                soa.serial = serial;
+            }
         }
+        records
     }
-    records
+
+    /// The one type that ANY is answered with (RFC 8482 section 4.1): addresses where a service
+    /// has the name, else the first.
+    fn any(&self) -> Option<u16> {
+        if self.is_undecided() {
+            return Some(kind::A);
+        }
+        let served = self.served.and_then(|served| served.first());
+        let first = served.or_else(|| self.node.rrsets().next());
+        first.map(|set| set.kind)
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct Heard {
     /// The name of the response code, such as `NoError`.
     pub rcode: String,
     /// A and AAAA of the answer section.
@@ -27,7 +27,7 @@ pub struct Reply {
 ///
 /// # Errors
 /// No answer within `timeout`, or one that is none to this question.
-pub fn ask(server: SocketAddr, name: &str, aaaa: bool, timeout: Duration) -> io::Result<Reply> {
+pub fn ask(server: SocketAddr, name: &str, aaaa: bool, timeout: Duration) -> io::Result<Heard> {
     let wrong = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
     let mut name = Name::from_ascii(name).map_err(|error| wrong(error.to_string()))?;
     name.set_fqdn(true);
@@ -63,7 +63,7 @@ pub fn ask(server: SocketAddr, name: &str, aaaa: bool, timeout: Duration) -> io:
         RData::AAAA(aaaa) => Some(IpAddr::from(aaaa.0)),
         _ => None,
     };
-    Ok(Reply {
+    Ok(Heard {
         rcode: format!("{:?}", reply.metadata.response_code),
         addresses: reply
             .answers

@@ -9,6 +9,7 @@
 
 use super::{
     answer::{Answer, answer},
+    counters::{Answered, Dropped},
     state::Publisher,
 };
 use hickory_server::{
@@ -31,6 +32,39 @@ const MAX_UDP_OCTETS: u16 = 1_232;
 /// Without EDNS (RFC 1035 section 2.3.4).
 const PLAIN_UDP_OCTETS: u16 = 512;
 
+/// Who asks, and by which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Where the message came from.
+    pub source: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// How a message comes and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// One datagram each (RFC 1035 section 4.2.1).
+    Udp,
+    /// A stream (RFC 7766).
+    Tcp,
+}
+
+/// What a message is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The message to send; without the two octets of its length, over TCP.
+    pub octets: Vec<u8>,
+    /// Its response code, that of the OPT record included (RFC 6891 section 6.1.3).
+    pub rcode: ResponseCode,
+    /// Whether TC is set: the client is to come back over TCP.
+    pub truncated: bool,
+    /// Whether the client showed a server cookie that is valid: its address is not forged.
+    pub has_valid_cookie: bool,
+    /// Whether the client asked how long its connection is kept (RFC 7828), and was told.
+    pub keepalive_asked: bool,
+}
+
 type Records<'a> = slice::Iter<'a, Record>;
 type Response<'q, 'a> =
     MessageResponse<'q, 'a, Records<'a>, Records<'a>, iter::Empty<&'a Record>, Records<'a>>;
@@ -47,18 +81,22 @@ impl Handler {
         Self { publisher }
     }
 
-    /// The reply to a UDP datagram; `None` where none is due: to replies and to scraps.
-    pub fn reply(&self, octets: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
-        let header = Header::read(&mut BinDecoder::new(octets)).ok();
-        let header = header.filter(|header| header.message_type == MessageType::Query);
-        let counters = self.publisher.counters();
-        // Port 0 cannot be answered.
-        let Some(header) = header.filter(|_| source.port() != 0) else {
-            counters.dropped();
+    /// The reply to one message of `asker` at `now_secs` (Unix time, s); `None` where none is
+    /// due: to replies, to scraps of less than 12 octets, and to port 0, which cannot be answered.
+    ///
+    /// The whole server for one message: does no I/O, counts nothing, never panics.
+    pub fn handle(&self, octets: &[u8], asker: &Asker, now_secs: u32) -> Option<Reply> {
+        let _ = now_secs;
+        let header = Header::read(&mut BinDecoder::new(octets)).ok()?;
+        if header.message_type != MessageType::Query || asker.source.port() == 0 {
             return None;
+        }
+        let protocol = match asker.transport {
+            Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
         };
-        counters.query(true);
-        let (metadata, reply) = match Request::from_bytes(octets.to_vec(), source, Protocol::Udp) {
+        let (metadata, octets) = match Request::from_bytes(octets.to_vec(), asker.source, protocol)
+        {
             Ok(request) => {
                 let none = no_questions();
                 let mut draft = Draft::new(&request, none.as_ref(), self.answer(&request));
@@ -67,13 +105,13 @@ impl Handler {
             }
             Err(_) => unreadable(&header),
         };
-        counters.answered(metadata.response_code, metadata.truncation);
-        Some(reply)
-    }
-
-    /// Counts a reply that could not be sent.
-    pub(super) fn unsent(&self) {
-        self.publisher.counters().dropped();
+        Some(Reply {
+            octets,
+            rcode: metadata.response_code,
+            truncated: metadata.truncation,
+            has_valid_cookie: false,
+            keepalive_asked: false,
+        })
     }
 
     fn answer(&self, request: &Request) -> Answer {
@@ -229,8 +267,8 @@ impl RequestHandler for Handler {
         request: &Request,
         mut out: R,
     ) -> ResponseInfo {
-        let counters = self.publisher.counters();
-        counters.query(request.protocol() == Protocol::Udp);
+        let counters = self.publisher.counters().tcp();
+        counters.received(1);
         let none = no_questions();
         let mut draft = Draft::new(request, none.as_ref(), self.answer(request));
         draft.shrink(request);
@@ -238,12 +276,17 @@ impl RequestHandler for Handler {
         let metadata = draft.metadata;
         match sent {
             Ok(sent) => {
-                counters.answered(metadata.response_code, metadata.truncation);
+                counters.answered(Answered {
+                    rcode: metadata.response_code,
+                    truncated: metadata.truncation,
+                    slipped: false,
+                    fast: false,
+                });
                 sent
             }
             Err(error) => {
                 tracing::debug!(%error, "an answer could not be sent");
-                counters.dropped();
+                counters.dropped(Dropped::Unsent);
                 let counts = HeaderCounts::default();
                 ResponseInfo::from(Header { metadata, counts })
             }

@@ -1,19 +1,40 @@
 //! What answers are computed from, and how it is replaced while queries run.
 //!
 //! Does not know who decides. Contract: zones and table are swapped as one value; a query sees
-//! the old one or the new one, never a mix, and takes no lock.
+//! the old one or the new one, never a mix, and takes no lock. The table that is published has
+//! the numbers of the zones beside it, whichever zones it was made for.
 
-use super::{counters::Counters, table::Table, zone::Zones};
+use super::{counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters};
 use arc_swap::{ArcSwap, Guard};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// One state of the answers.
 #[derive(Clone, Debug, Default)]
 pub struct DnsState {
     /// The static side.
     pub zones: Arc<Zones>,
-    /// The services' answers.
+    /// The services' answers, numbered as the zones are.
     pub table: Arc<Table>,
+    /// What is not about records.
+    pub settings: Arc<Settings>,
+    /// The table as it was published: it may know services that only the next zones have.
+    published: Arc<Table>,
+}
+
+impl DnsState {
+    /// The same settings with other zones or another table.
+    fn with(&self, zones: &Arc<Zones>, table: &Arc<Table>) -> Self {
+        let fitted = match table.fitted(zones) {
+            Cow::Borrowed(_) => Arc::clone(table),
+            Cow::Owned(fitted) => Arc::new(fitted),
+        };
+        Self {
+            zones: Arc::clone(zones),
+            table: fitted,
+            settings: Arc::clone(&self.settings),
+            published: Arc::clone(table),
+        }
+    }
 }
 
 /// Publishes to every listener that serves it. Clones publish to the same ones.
@@ -21,6 +42,7 @@ pub struct DnsState {
 pub struct Publisher {
     state: Arc<ArcSwap<DnsState>>,
     counters: Arc<Counters>,
+    tcp_counters: Arc<TcpCounters>,
 }
 
 impl Publisher {
@@ -30,23 +52,21 @@ impl Publisher {
     }
 
     /// Replaces zones and table at once: for a configuration that changes both.
-    pub fn publish(&self, zones: Arc<Zones>, table: Table) {
-        let table = Arc::new(table);
-        self.state.store(Arc::new(DnsState { zones, table }));
+    pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
+        let table = table.into();
+        // The former zones, where nobody else has them, go here and not on the query path.
+        drop(self.state.rcu(|old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
     /// publisher must not take an answer back.
-    pub fn publish_table(&self, table: Table) -> bool {
-        let table = Arc::new(table);
+    pub fn publish_table(&self, table: impl Into<Arc<Table>>) -> bool {
+        let table = table.into();
         let mut is_new = true;
         self.state.rcu(|old| {
             is_new = old.table.seq() <= table.seq();
             if is_new {
-                Arc::new(DnsState {
-                    zones: Arc::clone(&old.zones),
-                    table: Arc::clone(&table),
-                })
+                Arc::new(old.with(&old.zones, &table))
             } else {
                 Arc::clone(old)
             }
@@ -56,9 +76,15 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
+        self.state.rcu(|old| old.with(zones, &old.published));
+    }
+
+    /// Replaces what is not about records.
+    pub fn publish_settings(&self, settings: Settings) {
+        let settings = Arc::new(settings);
         self.state.rcu(|old| DnsState {
-            zones: Arc::clone(zones),
-            table: Arc::clone(&old.table),
+            settings: Arc::clone(&settings),
+            ..DnsState::clone(old)
         });
     }
 
@@ -75,5 +101,10 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What was counted of TCP connections.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 }

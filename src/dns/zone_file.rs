@@ -2,15 +2,19 @@
 //!
 //! Knows owners, TTLs, classes, `$ORIGIN`, `$TTL` and `$INCLUDE` (relative to the file that
 //! says it); does not know what a zone may hold, that is `load`'s. Reads included files through
-//! a closure, so it does no I/O itself. Contract: every finding has file, line and column; all
-//! errors are reported, not only the first.
+//! a closure, so it does no I/O itself. Contract: records go to a sink one by one, in the order
+//! of the text; every finding has file, line and column; all errors are reported, not only the
+//! first.
 
 use super::rdata;
 use super::zone_text::{Entries, Entry, Token, domain_name};
 use crate::model::{Diagnostic, diagnostic::did_you_mean};
 use hickory_proto::{
     rr::{Name, RData, RecordType},
-    serialize::txt::parse_ttl,
+    serialize::{
+        binary::{BinDecodable, BinEncodable, BinEncoder, NameEncoding},
+        txt::parse_ttl,
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -33,18 +37,26 @@ const MAX_TTL: u32 = i32::MAX.unsigned_abs();
 /// Where a record was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    source: usize,
-    offset: usize,
+    source: u32,
+    offset: u32,
 }
 
-/// A record as written.
-#[derive(Clone, Debug)]
-pub(super) struct Written {
-    pub(super) owner: Name,
-    pub(super) ttl: u32,
-    pub(super) data: RData,
+/// A record as written. What it borrows holds until the sink returns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenRecord<'w> {
+    /// Wire form, in lower case, absolute.
+    pub(super) owner: &'w [u8],
+    /// At most 2^31 - 1 (RFC 2181 section 8).
+    pub(super) ttl_secs: u32,
+    /// Never a type that exists in messages only.
+    pub(super) kind: RecordType,
+    /// Wire form, well-formed for its type; names uncompressed, their case as written.
+    pub(super) rdata: &'w [u8],
     pub(super) place: Place,
 }
+
+/// Takes the records of a zone file, one by one.
+pub(super) type Sink<'s> = dyn FnMut(WrittenRecord<'_>) + 's;
 
 struct Source {
     file: String,
@@ -83,15 +95,23 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// The records of a zone file; what is wrong is in `errors`.
-    pub(super) fn zone(&mut self, apex: &Name, path: &Path, text: Option<&str>) -> Vec<Written> {
+    /// Reads a zone file; what is wrong is in `errors`. `apex` in wire form.
+    pub(super) fn zone(
+        &mut self,
+        apex: &[u8],
+        path: &Path,
+        text: Option<&str>,
+        sink: &mut Sink<'_>,
+    ) {
+        let Ok(apex) = Name::from_bytes(apex) else {
+            return;
+        };
         let mut context = Context {
-            origin: apex.clone(),
+            origin: apex,
             owner: None,
             default_ttl: None,
             last_ttl: None,
         };
-        let mut records = Vec::new();
         self.reads = 0;
         let text = match text {
             Some(text) => {
@@ -101,7 +121,7 @@ impl<'r> Reader<'r> {
             None => self.text_of(path),
         };
         match text {
-            Ok(text) => self.file(&[path], &text, &mut context, &mut records),
+            Ok(text) => self.file(&[path], &text, &mut context, sink),
             Err(message) => {
                 self.errors.push(Diagnostic::error(
                     path.display().to_string(),
@@ -112,7 +132,6 @@ impl<'r> Reader<'r> {
                 ));
             }
         }
-        records
     }
 
     /// Keeps an error at a place.
@@ -125,10 +144,13 @@ impl<'r> Reader<'r> {
 
     /// An error at a place.
     pub(super) fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
-        match self.sources.get(place.source) {
-            Some(source) if !source.text.is_empty() => {
-                Diagnostic::error_at(source.file.as_str(), &source.text, place.offset, message)
-            }
+        match self.sources.get(place.source as usize) {
+            Some(source) if !source.text.is_empty() => Diagnostic::error_at(
+                source.file.as_str(),
+                &source.text,
+                place.offset as usize,
+                message,
+            ),
             Some(source) => Diagnostic::error(source.file.as_str(), "", 0, 0, message),
             None => Diagnostic::error("", "", 0, 0, message),
         }
@@ -142,7 +164,7 @@ impl<'r> Reader<'r> {
             text: "".into(),
         });
         Place {
-            source: self.sources.len() - 1,
+            source: small(self.sources.len() - 1),
             offset: 0,
         }
     }
@@ -159,15 +181,9 @@ impl<'r> Reader<'r> {
     }
 
     /// One file; `paths` are those that led to it, itself the last.
-    fn file(
-        &mut self,
-        paths: &[&Path],
-        text: &str,
-        context: &mut Context,
-        records: &mut Vec<Written>,
-    ) {
+    fn file(&mut self, paths: &[&Path], text: &str, context: &mut Context, sink: &mut Sink<'_>) {
         let Some(&path) = paths.last() else { return };
-        let source = self.sources.len();
+        let source = small(self.sources.len());
         let file = path.display().to_string();
         self.sources.push(Source {
             file,
@@ -182,12 +198,13 @@ impl<'r> Reader<'r> {
                     let (owner, ttl, data) = record(&entry, context)?;
                     let place = Place {
                         source,
-                        offset: first.offset,
+                        offset: small(first.offset),
                     };
-                    records.push(Written {
-                        owner,
-                        ttl,
-                        data,
+                    sink(WrittenRecord {
+                        owner: &wire_of(&owner.to_lowercase()),
+                        ttl_secs: ttl,
+                        kind: data.record_type(),
+                        rdata: &wire_of(&data),
                         place,
                     });
                     return Ok(());
@@ -212,16 +229,30 @@ impl<'r> Reader<'r> {
                         let text = self.text_of(&path);
                         let text =
                             text.map_err(|message| (first.offset, format!("{shown} {message}")))?;
-                        self.file(&[paths, &[&path]].concat(), &text, &mut inner, records);
+                        self.file(&[paths, &[&path]].concat(), &text, &mut inner, sink);
                         Ok(())
                     }
                 }
             });
             if let Err((offset, message)) = done {
+                let offset = small(offset);
                 self.fail(Place { source, offset }, message);
             }
         }
     }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Wire form, names uncompressed.
+fn wire_of(value: &impl BinEncodable) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut encoder = BinEncoder::new(&mut octets);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    let _ = value.emit(&mut encoder);
+    octets
 }
 
 type Fault = super::zone_text::Fault;

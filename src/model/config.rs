@@ -1,6 +1,9 @@
 //! The checked configuration: what `config/` makes of a TOML file once every rule holds.
 
-use super::{DnsName, Monitor, MonitorName, Service, ServiceName, Target, TargetName, VantageName};
+use super::{
+    CookieSecret, DnsName, Monitor, MonitorName, RateLimit, Service, ServiceName, Target,
+    TargetName, TcpLimits, VantageName,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, path::PathBuf};
 
@@ -34,7 +37,8 @@ impl Config {
     }
 }
 
-/// This node: its name and where it listens. `dns`, `http` and `data` need a restart.
+/// This node: its name, where it listens and how it answers. `dns`, `http`, `data` and
+/// `udp_threads` need a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerConfig {
     /// The node's name and its vantage.
@@ -47,6 +51,32 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// The policy directory, watched.
     pub policies: PathBuf,
+    /// What `id.server`, `hostname.bind` and NSID are told, at most 255 octets; `None`: the
+    /// node's name; empty: nothing, the question is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What `version.bind` and `version.server` are told, at most 255 octets; `None` and empty:
+    /// nothing, the question is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Secrets of DNS cookies: the first makes them, all verify them; none: one is made at the
+    /// start. They are no part of recordings, which are given to others.
+    #[serde(skip)]
+    pub cookie_secrets: Vec<CookieSecret>,
+    /// How many answers one client network gets over UDP.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rate_limit: RateLimit,
+    /// Threads that answer over UDP, 1 to 256; `None`: one per core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub udp_threads: Option<u32>,
+    /// What TCP connections may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tcp: TcpLimits,
+}
+
+/// Whether a value need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for ServerConfig {
@@ -57,6 +87,12 @@ impl Default for ServerConfig {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 8053))),
             data: "data".into(),
             policies: "policies".into(),
+            identity: None,
+            version: None,
+            cookie_secrets: Vec::new(),
+            rate_limit: RateLimit::default(),
+            udp_threads: None,
+            tcp: TcpLimits::default(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod observation;
 pub mod params;
 pub mod policy;
 pub mod scenario;
+mod server;
 pub mod service;
 pub mod story;
 pub mod target;
@@ -38,6 +39,7 @@ pub use name::{DnsName, MonitorName, PolicyName, ServiceName, TargetName, Vantag
 pub use observation::{FailureReason, Observation};
 pub use params::{Param, Params};
 pub use policy::{PolicyText, PolicyVersion};
+pub use server::{CookieSecret, Network, RateLimit, TcpLimits};
 pub use service::{OnFault, OnReload, Service, Shadow, SwitchBudget};
 pub use target::{ProbeAddress, Require, Target};
 pub use time::Timestamp;

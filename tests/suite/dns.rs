@@ -7,6 +7,7 @@ mod answers;
 mod client;
 mod messages;
 mod sockets;
+mod udp;
 mod zones;
 
 use sidestep::{

@@ -77,7 +77,7 @@ pub(super) fn static_names(case: &Case, accepted: &Accepted, checklist: &mut Che
         .flat_map(|service| &service.names)
         .collect();
     for (name, address) in accepted.zones.static_addresses() {
-        let Some(target) = targets.get(&address).filter(|_| !services.contains(name)) else {
+        let Some(target) = targets.get(&address).filter(|_| !services.contains(&name)) else {
             continue;
         };
         let zone = accepted.config.zones.iter().map(|zone| &zone.name);

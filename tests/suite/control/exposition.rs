@@ -221,7 +221,12 @@ fn metrics_keep_the_grammar_and_show_the_state() {
         ("sidestep_dns_queries_total", &[("transport", "tcp")], 6.0),
         ("sidestep_dns_replies_total", &[("rcode", "refused")], 51.0),
         ("sidestep_dns_truncated_total", &[], 2.0),
-        ("sidestep_dns_dropped_total", &[], 1.0),
+        ("sidestep_dns_slipped_total", &[], 1.0),
+        ("sidestep_dns_fast_total", &[], 12_000.0),
+        ("sidestep_dns_dropped_total", &[("reason", "limited")], 1.0),
+        ("sidestep_dns_tcp_connections", &[], 3.0),
+        ("sidestep_dns_tcp_opened_total", &[], 10.0),
+        ("sidestep_dns_tcp_closed_total", &[("reason", "idle")], 5.0),
         ("sidestep_start_timestamp_seconds", &[], 1_763_800_000.0),
     ] {
         assert_eq!(value(name, labels), expected, "{name}");

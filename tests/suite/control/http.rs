@@ -193,7 +193,12 @@ impl Operations for Fake {
             queries: BTreeMap::from([("udp", 12_345), ("tcp", 6)]),
             replies: BTreeMap::from([("noerror".to_owned(), 12_300), ("refused".to_owned(), 51)]),
             truncated: 2,
-            dropped: 1,
+            slipped: 1,
+            fast: 12_000,
+            dropped: BTreeMap::from([("limited", 1), ("scrap", 0)]),
+            tcp_open: 3,
+            tcp_opened: 10,
+            tcp_closed: BTreeMap::from([("idle", 5), ("limit", 2)]),
             last_reload_ok: false,
             last_reload_at: Some(BEGAN),
         }

@@ -2,7 +2,7 @@
 
 use sidestep::{
     daemon::{Daemon, StartError, StartOptions},
-    dns::{self, Reply},
+    dns::{self, Heard},
     failover::{Event, What, event::Decision, overview::Overview},
 };
 use std::{
@@ -193,7 +193,7 @@ impl Site {
             .count()
     }
 
-    pub(super) fn ask(&self, name: &str) -> Reply {
+    pub(super) fn ask(&self, name: &str) -> Heard {
         dns::ask(self.daemon().dns()[0], name, false, DEADLINE).unwrap()
     }
 
@@ -214,7 +214,7 @@ impl Site {
     }
 
     /// Waits until the reply to a question is as wanted.
-    pub(super) fn wait_asked(&self, name: &str, wanted: impl Fn(&Reply) -> bool) {
+    pub(super) fn wait_asked(&self, name: &str, wanted: impl Fn(&Heard) -> bool) {
         let until = Instant::now() + DEADLINE;
         loop {
             let reply = self.ask(name);

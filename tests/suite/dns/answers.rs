@@ -4,6 +4,7 @@ use super::{Given, build, table};
 use hickory_proto::{
     op::ResponseCode,
     rr::{Name, Record, RecordType},
+    serialize::binary::{BinDecodable, BinEncodable},
 };
 use proptest::prelude::*;
 use sidestep::{
@@ -32,6 +33,8 @@ fn text_of(answer: &Answer) -> Vec<String> {
     ];
     for (section, records) in sections {
         lines.extend(records.iter().map(|record: &Record| {
+            // Much is opaque octets; as decoded by whoever gets it, it can be read.
+            let record = &Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
             let (name, ttl, kind, data) =
                 (&record.name, record.ttl, record.record_type(), &record.data);
             format!("{section}{name} {ttl} {kind} {data}")

@@ -6,7 +6,7 @@ use hickory_proto::{
     rr::{DNSClass, RData, RecordType, rdata::tsig::TsigError},
 };
 use proptest::prelude::*;
-use sidestep::dns::{Handler, Publisher};
+use sidestep::dns::{Asker, Handler, Publisher, Transport};
 use std::sync::LazyLock;
 
 #[test]
@@ -234,7 +234,8 @@ proptest! {
             octets.truncate(cut.index(octets.len() + 1));
         }
         let handler = Handler::new(PUBLISHED.clone());
-        let reply = handler.reply(&octets, "192.0.2.99:5353".parse().unwrap());
+        let asker = Asker { source: "192.0.2.99:5353".parse().unwrap(), transport: Transport::Udp };
+        let reply = handler.handle(&octets, &asker, 0).map(|reply| reply.octets);
         let is_due = octets.len() >= 12 && octets[2] & 0x80 == 0;
         prop_assert_eq!(reply.is_some(), is_due);
         if let Some(reply) = reply {
