@@ -61,7 +61,7 @@ impl Data {
 }
 
 /// Keys of `[server]` that hold a server to what the others have.
-const KEYS: &str = "";
+const KEYS: &str = "udp_threads = 1";
 
 /// Writes the zone file as a server wants it.
 pub(crate) fn zone_text(kind: Kind, data: &Data, path: &Path) {

@@ -8,6 +8,7 @@ mod client;
 mod messages;
 mod sockets;
 mod udp;
+mod tcp;
 mod zones;
 
 use sidestep::{

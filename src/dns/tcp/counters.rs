@@ -68,6 +68,10 @@ impl TcpCounters {
 
     pub(super) fn closed(&self, reason: Reason) {
         self.closed[reason as usize - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A socket was closed, after its connection was counted as closed.
+    pub(super) fn gone(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -98,6 +102,7 @@ mod tests {
             counters.opened();
             counters.opened();
             counters.closed(reason);
+            counters.gone();
             let counted = counters.counted();
             assert_eq!((counted.open, counted.opened), (1, 2));
             assert_eq!(counted.closed[index], (name, 1));

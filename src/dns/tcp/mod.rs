@@ -51,8 +51,8 @@ pub(super) struct Server {
     /// What the connections hold in buffers.
     held_octets: AtomicUsize,
     started: Instant,
-    /// A connection ended.
-    ended: Notify,
+    /// The socket of a connection was closed.
+    gone: Notify,
 }
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Server {
             patience_ms: AtomicU64::new(limits.patience_ms(0)),
             held_octets: AtomicUsize::new(0),
             started: Instant::now(),
-            ended: Notify::new(),
+            gone: Notify::new(),
         })
     }
 
@@ -94,7 +94,6 @@ impl Server {
             self.set_patience(&admission);
             admitted
         };
-        self.publisher.tcp_counters().opened();
         let connection = Connection::new(Arc::clone(self), stream, source, number, seat);
         tokio::spawn(connection.converse());
     }
@@ -131,7 +130,6 @@ impl Server {
     fn forget(&self, number: u64, reason: Reason) {
         self.admission().connections.forget(number);
         self.publisher.tcp_counters().closed(reason);
-        self.ended.notify_waiters();
     }
 
     /// Ends whoever waited too long and follows the configuration.
@@ -159,27 +157,21 @@ impl Server {
     /// Lets every connection answer what it has read and ends it; after `within` whatever it does.
     pub(super) async fn stop(&self, within: Duration) {
         self.admission().connections.ask_all(Reason::Stop);
-        if tokio::time::timeout(within, self.all_ended())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(within, self.all_gone()).await.is_err() {
             self.admission().connections.ask_all(Reason::Timeout);
-            if tokio::time::timeout(within, self.all_ended())
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(within, self.all_gone()).await.is_err() {
                 tracing::warn!("DNS connections were open when TCP stopped");
             }
         }
     }
 
-    async fn all_ended(&self) {
+    async fn all_gone(&self) {
         loop {
-            let ended = self.ended.notified();
+            let gone = self.gone.notified();
             if self.publisher.tcp_counters().counted().open == 0 {
                 return;
             }
-            ended.await;
+            gone.await;
         }
     }
 
