@@ -64,7 +64,7 @@ impl Data {
 const KEYS: &str = "udp_threads = 1";
 
 /// Writes the zone file as a server wants it.
-pub(crate) fn zone_text(kind: Kind, data: &Data, path: &Path) {
+pub(crate) fn zone_text(kind: Kind, data: &Data, serial: u32, path: &Path) {
     let file = File::create(path).expect("a zone file");
     let mut out = BufWriter::new(file);
     let www = match kind {
@@ -79,7 +79,7 @@ pub(crate) fn zone_text(kind: Kind, data: &Data, path: &Path) {
     };
     let mut written = write!(
         out,
-        "$TTL 300\n$ORIGIN {ZONE}.\n@ SOA ns1 host 1 7200 1800 259200 300\n@ NS ns1\n@ NS ns2\n\
+        "$TTL 300\n$ORIGIN {ZONE}.\n@ SOA ns1 host {serial} 7200 1800 259200 300\n@ NS ns1\n@ NS ns2\n\
          ns1 A 127.0.0.1\nns2 A 127.0.0.1\n{www}static A 192.0.2.1\n"
     );
     for number in 0..data.names {

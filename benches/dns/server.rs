@@ -171,6 +171,13 @@ impl Server {
         }
     }
 
+    /// Gives it another version of its zone.
+    pub(crate) fn renew(&self, data: &Data, serial: u32) {
+        if let Some(path) = zone_path(self.kind, &self.folder) {
+            zone_text(self.kind, data, serial, &path);
+        }
+    }
+
     /// Has it read its files again.
     pub(crate) fn reload(&self) -> io::Result<()> {
         let hang_up = || {
@@ -233,12 +240,25 @@ pub(crate) fn ask(server: SocketAddr, question: &[u8], within: Duration) -> Opti
     Some(octets[..length].to_vec())
 }
 
+/// Where it finds its zone, if it has one.
+fn zone_path(kind: Kind, folder: &Path) -> Option<PathBuf> {
+    match kind {
+        Kind::Floor => None,
+        Kind::Gdnsd => Some(folder.join("etc/zones").join(ZONE)),
+        _ => Some(folder.join(format!("{ZONE}.zone"))),
+    }
+}
+
 /// Writes its files; the arguments it is started with.
 fn configure(kind: Kind, data: &Data, folder: &Path, address: SocketAddr) -> Vec<String> {
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file");
-    if !matches!(kind, Kind::Floor | Kind::Gdnsd) {
-        let zone = folder.join(format!("{ZONE}.zone"));
-        zone_text(kind, data, &zone);
+    if kind == Kind::Gdnsd {
+        for name in ["etc/zones", "run", "state"] {
+            fs::create_dir_all(folder.join(name)).expect("a folder");
+        }
+    }
+    if let Some(path) = zone_path(kind, folder) {
+        zone_text(kind, data, 1, &path);
     }
     let port = address.port();
     let words = |text: &str| text.split(' ').map(str::to_owned).collect();
@@ -249,10 +269,6 @@ fn configure(kind: Kind, data: &Data, folder: &Path, address: SocketAddr) -> Vec
             words("serve sidestep.toml")
         }
         Kind::Gdnsd => {
-            for folder_name in ["etc/zones", "run", "state"] {
-                fs::create_dir_all(folder.join(folder_name)).expect("a folder");
-            }
-            zone_text(kind, data, &folder.join("etc/zones").join(ZONE));
             write("etc/config", &gdnsd(folder, address, data));
             words("-c etc start")
         }

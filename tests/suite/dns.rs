@@ -7,8 +7,8 @@ mod answers;
 mod client;
 mod messages;
 mod sockets;
-mod udp;
 mod tcp;
+mod udp;
 mod zones;
 
 use sidestep::{
