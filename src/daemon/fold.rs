@@ -148,7 +148,9 @@ pub(super) struct Fold {
     pub(super) tap: Option<Sender<Event>>,
     /// The zones in force; `None` before the first reload.
     pub(super) zones: Option<Arc<Zones>>,
-    /// The last offered version of the answers; `None` before the first.
+    /// The last offered answers.
+    pub(super) table: Arc<Table>,
+    /// Their version; `None` before the first.
     pub(super) published: Option<u64>,
     /// The last facts, for the loader.
     pub(super) recent: Recent,
@@ -356,9 +358,12 @@ impl Fold {
             return false;
         }
         // Zones and table at once: a new name is never there without its answer.
-        let table = Table::from(&failover::answers(&self.state));
+        // What did not change is shared with the table before.
+        let answers = failover::answers(&self.state);
+        self.table = Arc::new(Table::next(&self.table, zones, &answers));
         let fails = self.journal.is_degraded();
-        self.gate.offer(seq, Arc::clone(zones), table, fails);
+        self.gate
+            .offer(seq, Arc::clone(zones), Arc::clone(&self.table), fails);
         self.published = changed;
         true
     }

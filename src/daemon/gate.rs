@@ -40,7 +40,7 @@ struct Waiting {
     seq: u64,
     due: Instant,
     zones: Arc<Zones>,
-    table: Table,
+    table: Arc<Table>,
 }
 
 impl Gate {
@@ -63,7 +63,7 @@ impl Gate {
 
     /// Takes a table that holds as of event `seq`. `at_once` where the disk is known to fail. The
     /// first table of all waits for nothing: it is what the journal gave.
-    pub(super) fn offer(&self, seq: u64, zones: Arc<Zones>, table: Table, at_once: bool) {
+    pub(super) fn offer(&self, seq: u64, zones: Arc<Zones>, table: Arc<Table>, at_once: bool) {
         let mut inner = self.inner();
         let due = Instant::now() + WAITS;
         let waiting = Waiting {
@@ -141,11 +141,12 @@ mod tests {
     use super::*;
     use crate::failover::AnswerTable;
 
-    fn table(seq: u64) -> Table {
-        Table::from(&AnswerTable {
+    fn table(seq: u64) -> Arc<Table> {
+        let answers = AnswerTable {
             seq,
             ..AnswerTable::default()
-        })
+        };
+        Arc::new(Table::from(&answers))
     }
 
     fn gate() -> (Gate, impl Fn() -> u64) {

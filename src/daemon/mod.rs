@@ -460,6 +460,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
             announcer: Announcer::default(),
             tap: beginning.tap,
             zones: None,
+            table: Arc::default(),
             published: None,
             quiet_until: None,
         }

@@ -5,7 +5,7 @@
 //! sizes or EDNS. Whatever else answers queries, such as a fast path, is held against this
 //! function. Contract: never panics, bounded work; a service's name is never NXDOMAIN.
 
-mod additional;
+pub(super) mod additional;
 
 use super::{
     fields::{self, kind},
@@ -25,7 +25,7 @@ use hickory_proto::{
 /// So many CNAMEs and DNAMEs are followed, and no more answered. A resolver follows any chain by
 /// itself, asking again for its last name, so a chain cut here costs it one more query, while a
 /// hostile chain costs us 9 lookups. Resolvers give up between 8 and 16 themselves.
-const MAX_ALIASES: usize = 8;
+pub(super) const MAX_ALIASES: usize = 8;
 
 /// An answer without its message: what to say, not how it is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -248,16 +248,16 @@ fn records(rrset: Option<RrSet<'_>>, owner: &Name) -> Vec<Record> {
 }
 
 /// What stands at a node: its static RRsets, and over them those of its service.
-struct At<'a> {
+pub(super) struct At<'a> {
     table: &'a Table,
     zone: &'a Zone,
     node: Node<'a>,
     /// What its service answers, where it has one that was decided.
-    served: Option<&'a Served>,
+    pub(super) served: Option<&'a Served>,
 }
 
 impl<'a> At<'a> {
-    fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
+    pub(super) fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
         Self {
             table,
             zone,
@@ -267,11 +267,12 @@ impl<'a> At<'a> {
     }
 
     /// A service has this name and was not decided yet.
-    fn is_undecided(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         self.node.service().is_some() && self.served.is_none()
     }
 
-    fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
+    /// The RRset of a type; an SOA with the serial that its file says.
+    pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
         match self.served {
             Some(served) if served.owns(kind) => served.rrset(kind),
             _ => self.node.rrset(kind),

@@ -1,21 +1,26 @@
 //! A zone file from text to records with their places (RFC 1035 section 5, RFC 2308 section 4).
 //!
-//! Knows owners, TTLs, classes, `$ORIGIN`, `$TTL` and `$INCLUDE` (relative to the file that
-//! says it); does not know what a zone may hold, that is `load`'s. Reads included files through
-//! a closure, so it does no I/O itself. Contract: records go to a sink one by one, in the order
-//! of the text; every finding has file, line and column; all errors are reported, not only the
-//! first.
+//! Knows `$ORIGIN`, `$TTL`, `$GENERATE` and `$INCLUDE` (relative to the file that says it); how a
+//! record is written is `record`'s, and what a zone may hold `load`'s. Reads included files
+//! through a closure, so it does no I/O itself. Contract: records go to a sink one by one, in the
+//! order of the text; every finding has file, line and column; all errors are reported, not only
+//! the first; time and memory are bounded by the text's length and the limits below.
 
-use super::rdata;
-use super::zone_text::{Entries, Entry, Token, domain_name};
-use crate::model::{Diagnostic, diagnostic::did_you_mean};
-use hickory_proto::{
-    rr::{Name, RData, RecordType},
-    serialize::{
-        binary::{BinDecodable, BinEncodable, BinEncoder, NameEncoding},
-        txt::parse_ttl,
-    },
+mod generate;
+mod places;
+mod record;
+
+pub(super) use places::{MAX_FINDINGS, Place};
+
+use super::{
+    zone_text::{Entries, Entry, Fault, Token},
+    zone_word::{name_into, shown, text_into},
 };
+use crate::model::{Diagnostic, diagnostic::did_you_mean};
+use generate::Series;
+use hickory_proto::rr::RecordType;
+use places::Places;
+use record::{Context, ttl_of};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -29,17 +34,8 @@ pub type ReadFile<'r> = dyn FnMut(&Path) -> std::io::Result<String> + 'r;
 const MAX_DEPTH: usize = 8;
 /// No more files are read for one zone: ten includes of ten includes grow quickly.
 const MAX_FILES: usize = 1_000;
-/// No more findings are made: each costs a look through its file.
-pub(super) const MAX_FINDINGS: usize = 1_000;
-/// RFC 2181 section 8.
-const MAX_TTL: u32 = i32::MAX.unsigned_abs();
-
-/// Where a record was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    source: u32,
-    offset: u32,
-}
+/// All `$GENERATE` of one zone make no more octets of text: a million records of usual length.
+const MAX_GENERATED: u64 = 64 << 20;
 
 /// A record as written. What it borrows holds until the sink returns.
 #[derive(Clone, Copy, Debug)]
@@ -58,38 +54,27 @@ pub(super) struct WrittenRecord<'w> {
 /// Takes the records of a zone file, one by one.
 pub(super) type Sink<'s> = dyn FnMut(WrittenRecord<'_>) + 's;
 
-struct Source {
-    file: String,
-    text: Arc<str>,
-}
-
 /// What was read so far, of all zones.
 pub(super) struct Reader<'r> {
     read: &'r mut ReadFile<'r>,
-    sources: Vec<Source>,
+    places: Places,
     /// How many files were read for this zone.
     reads: usize,
+    /// How many octets of text were generated for this zone.
+    generated: u64,
     /// All findings so far.
     pub(super) errors: Vec<Diagnostic>,
     /// Every file that was asked for, found or not: what to watch.
     pub(super) files: BTreeSet<PathBuf>,
 }
 
-/// What holds from one entry to the next.
-#[derive(Clone)]
-struct Context {
-    origin: Name,
-    owner: Option<Name>,
-    default_ttl: Option<u32>,
-    last_ttl: Option<u32>,
-}
-
 impl<'r> Reader<'r> {
     pub(super) fn new(read: &'r mut ReadFile<'r>) -> Self {
         Self {
             read,
-            sources: Vec::new(),
+            places: Places::default(),
             reads: 0,
+            generated: 0,
             errors: Vec::new(),
             files: BTreeSet::new(),
         }
@@ -103,33 +88,21 @@ impl<'r> Reader<'r> {
         text: Option<&str>,
         sink: &mut Sink<'_>,
     ) {
-        let Ok(apex) = Name::from_bytes(apex) else {
-            return;
-        };
-        let mut context = Context {
-            origin: apex,
-            owner: None,
-            default_ttl: None,
-            last_ttl: None,
-        };
         self.reads = 0;
+        self.generated = 0;
         let text = match text {
             Some(text) => {
                 self.files.insert(path.to_owned());
-                Ok(text.to_owned())
+                Ok(text.into())
             }
             None => self.text_of(path),
         };
         match text {
-            Ok(text) => self.file(&[path], &text, &mut context, sink),
+            Ok(text) => self.file(&[path], text, &mut Context::new(apex), sink),
             Err(message) => {
-                self.errors.push(Diagnostic::error(
-                    path.display().to_string(),
-                    "",
-                    0,
-                    0,
-                    message,
-                ));
+                let file = path.display().to_string();
+                let found = Diagnostic::error(file, "", 0, 0, message);
+                self.errors.push(found);
             }
         }
     }
@@ -144,32 +117,16 @@ impl<'r> Reader<'r> {
 
     /// An error at a place.
     pub(super) fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
-        match self.sources.get(place.source as usize) {
-            Some(source) if !source.text.is_empty() => Diagnostic::error_at(
-                source.file.as_str(),
-                &source.text,
-                place.offset as usize,
-                message,
-            ),
-            Some(source) => Diagnostic::error(source.file.as_str(), "", 0, 0, message),
-            None => Diagnostic::error("", "", 0, 0, message),
-        }
+        self.places.error(place, message.into())
     }
 
     /// The place of records that no zone file holds: `file` as a whole.
     pub(super) fn nowhere(&mut self, file: &Path) -> Place {
-        let file = file.display().to_string();
-        self.sources.push(Source {
-            file,
-            text: "".into(),
-        });
-        Place {
-            source: small(self.sources.len() - 1),
-            offset: 0,
-        }
+        let source = self.places.add(file, "".into());
+        Place::new(source, 0)
     }
 
-    fn text_of(&mut self, path: &Path) -> Result<String, String> {
+    fn text_of(&mut self, path: &Path) -> Result<Arc<str>, String> {
         if self.reads == MAX_FILES {
             return Err(format!(
                 "is not read: {MAX_FILES} files were, for this zone alone"
@@ -177,203 +134,157 @@ impl<'r> Reader<'r> {
         }
         self.reads += 1;
         self.files.insert(path.to_owned());
-        (self.read)(path).map_err(|error| format!("cannot be read: {error}"))
+        match (self.read)(path) {
+            Err(error) => Err(format!("cannot be read: {error}")),
+            // Places are 32 bits, so that a record's costs little.
+            Ok(text) if u32::try_from(text.len()).is_err() => {
+                Err("is larger than 4 GiB: split it with $INCLUDE".to_owned())
+            }
+            Ok(text) => Ok(text.into()),
+        }
     }
 
     /// One file; `paths` are those that led to it, itself the last.
-    fn file(&mut self, paths: &[&Path], text: &str, context: &mut Context, sink: &mut Sink<'_>) {
+    fn file(
+        &mut self,
+        paths: &[&Path],
+        text: Arc<str>,
+        context: &mut Context,
+        sink: &mut Sink<'_>,
+    ) {
         let Some(&path) = paths.last() else { return };
-        let source = small(self.sources.len());
-        let file = path.display().to_string();
-        self.sources.push(Source {
-            file,
-            text: text.into(),
-        });
-        for entry in Entries::new(text) {
-            let done = entry.and_then(|entry| {
-                let Some(first) = entry.tokens.first() else {
-                    return Ok(());
-                };
-                if entry.indented || !first.raw.starts_with('$') {
-                    let (owner, ttl, data) = record(&entry, context)?;
-                    let place = Place {
-                        source,
-                        offset: small(first.offset),
-                    };
-                    sink(WrittenRecord {
-                        owner: &wire_of(&owner.to_lowercase()),
-                        ttl_secs: ttl,
-                        kind: data.record_type(),
-                        rdata: &wire_of(&data),
-                        place,
-                    });
-                    return Ok(());
+        let source = self.places.add(path, text.clone());
+        let mut entries = Entries::new(&text);
+        let mut entry = Entry::default();
+        while let Some(read) = entries.next(&mut entry) {
+            let done = read.and_then(|()| match entry.tokens.first() {
+                Some(first) if !entry.indented && first.raw.starts_with('$') => {
+                    self.directive(source, paths, &entry, context, sink)
                 }
-                match directive(&entry, context)? {
-                    None => Ok(()),
-                    Some((file, origin)) => {
-                        let mut inner = Context {
-                            origin,
-                            owner: None,
-                            ..context.clone()
-                        };
-                        let path = path.parent().unwrap_or(Path::new("")).join(file);
-                        let shown = path.display();
-                        if paths.contains(&path.as_path()) {
-                            return Err((first.offset, format!("{shown} includes itself")));
-                        }
-                        if paths.len() > MAX_DEPTH {
-                            let message = format!("$INCLUDE nests deeper than {MAX_DEPTH} files");
-                            return Err((first.offset, message));
-                        }
-                        let text = self.text_of(&path);
-                        let text =
-                            text.map_err(|message| (first.offset, format!("{shown} {message}")))?;
-                        self.file(&[paths, &[&path]].concat(), &text, &mut inner, sink);
-                        Ok(())
-                    }
+                Some(first) => {
+                    let place = Place::new(source, first.offset);
+                    context.record(&entry, place, sink)
                 }
+                None => Ok(()),
             });
             if let Err((offset, message)) = done {
-                let offset = small(offset);
-                self.fail(Place { source, offset }, message);
+                self.fail(Place::new(source, offset), message);
             }
         }
     }
-}
 
-fn small(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// Wire form, names uncompressed.
-fn wire_of(value: &impl BinEncodable) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut encoder = BinEncoder::new(&mut octets);
-    encoder.set_name_encoding(NameEncoding::Uncompressed);
-    let _ = value.emit(&mut encoder);
-    octets
-}
-
-type Fault = super::zone_text::Fault;
-
-/// `$ORIGIN`, `$TTL`, or the file and origin of an `$INCLUDE`.
-fn directive<'t>(
-    entry: &Entry<'t>,
-    context: &mut Context,
-) -> Result<Option<(&'t str, Name)>, Fault> {
-    let word = entry.tokens[0];
-    let argument = |index: usize, what: &str| {
-        let token = entry.tokens.get(index);
-        token.ok_or_else(|| (entry.end, format!("{} lacks {what}", word.raw)))
-    };
-    let name = |token: &Token<'_>, context: &Context| {
-        domain_name(token.raw, &context.origin).map_err(|message| (token.offset, message))
-    };
-    let known = match word.raw.to_ascii_uppercase().as_str() {
-        "$ORIGIN" => {
-            context.origin = name(argument(1, "a name")?, context)?;
-            2
-        }
-        "$TTL" => {
-            let token = argument(1, "a time")?;
-            context.default_ttl = Some(ttl_of(token)?);
-            2
-        }
-        "$INCLUDE" => {
-            let file = argument(1, "a file name")?;
-            let origin = match entry.tokens.get(2) {
-                Some(token) => name(token, context)?,
-                None => context.origin.clone(),
-            };
-            return match entry.tokens.get(3) {
-                None => Ok(Some((file.raw.trim_matches('"'), origin))),
-                Some(token) => Err((token.offset, format!("unexpected '{}'", token.raw))),
-            };
-        }
-        _ => {
-            let words = ["$ORIGIN", "$TTL", "$INCLUDE"];
-            let near = did_you_mean(word.raw, words)
-                .map_or(String::new(), |near| format!(", did you mean '{near}'?"));
-            return Err((
-                word.offset,
-                format!("unknown directive '{}'{near}", word.raw),
-            ));
-        }
-    };
-    match entry.tokens.get(known) {
-        None => Ok(None),
-        Some(token) => Err((token.offset, format!("unexpected '{}'", token.raw))),
-    }
-}
-
-fn ttl_of(token: &Token<'_>) -> Result<u32, Fault> {
-    let ttl = parse_ttl(token.raw).ok().filter(|&ttl| ttl <= MAX_TTL);
-    ttl.ok_or_else(|| {
-        (
-            token.offset,
-            format!("'{}' is no TTL in seconds", token.raw),
-        )
-    })
-}
-
-/// `[OWNER] [TTL] [CLASS] TYPE DATA…`, TTL and class in any order.
-fn record(entry: &Entry<'_>, context: &mut Context) -> Result<(Name, u32, RData), Fault> {
-    let mut tokens = entry.tokens.as_slice();
-    let first = tokens[0];
-    if !entry.indented {
-        let owner = domain_name(first.raw, &context.origin);
-        context.owner = Some(owner.map_err(|message| (first.offset, message))?);
-        tokens = &tokens[1..];
-    }
-    let owner = context.owner.clone().ok_or_else(|| {
-        (
-            first.offset,
-            "this record has no owner: no record stands before it".to_owned(),
-        )
-    })?;
-    let mut ttl = None;
-    let (kind, rest) = loop {
-        let Some((token, rest)) = tokens.split_first() else {
-            return Err((entry.end, "this record lacks a type".into()));
+    fn directive(
+        &mut self,
+        source: usize,
+        paths: &[&Path],
+        entry: &Entry<'_>,
+        context: &mut Context,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Fault> {
+        let Some((word, tokens)) = entry.tokens.split_first() else {
+            return Ok(());
         };
-        let begins_with_digit = token.raw.starts_with(|first: char| first.is_ascii_digit());
-        match token.raw.to_ascii_uppercase().as_str() {
-            "IN" => {}
-            class @ ("CH" | "HS" | "CS") => {
-                return Err((
-                    token.offset,
-                    format!("class {class} is not served; write IN"),
-                ));
+        let mut words = Words {
+            directive: word.raw,
+            tokens,
+            end: entry.end,
+        };
+        match word.raw.to_ascii_uppercase().as_str() {
+            "$ORIGIN" => {
+                let origin = words.name("a name", context)?;
+                words.finish()?;
+                context.origin = origin;
             }
-            _ if begins_with_digit && ttl.is_none() => ttl = Some(ttl_of(token)?),
-            _ => break (kind_of(token)?, rest),
+            "$TTL" => {
+                let ttl_secs = ttl_of(words.next("a time")?)?;
+                words.finish()?;
+                context.default_ttl_secs = Some(ttl_secs);
+            }
+            "$INCLUDE" => {
+                let file = words.next("a file name")?;
+                let mut inner = context.clone();
+                inner.owner.clear();
+                if !words.tokens.is_empty() {
+                    inner.origin = words.name("an origin", context)?;
+                }
+                words.finish()?;
+                let text = self.included(paths, file)?;
+                let path = path_of(paths, file)?;
+                self.file(&[paths, &[&path]].concat(), text, &mut inner, sink);
+            }
+            "$GENERATE" => {
+                let series = Series::read(&mut words)?;
+                let left = MAX_GENERATED - self.generated;
+                let place = Place::new(source, word.offset);
+                self.generated += series.records(left, context, place, sink)?;
+            }
+            _ => return Err((word.offset, unknown_directive(word.raw))),
         }
-        tokens = rest;
-    };
-    let data = rdata::read(kind, rest, &context.origin, entry.end)?;
-    // Without a TTL anywhere, the SOA's MINIMUM is the default, as it was before RFC 2308.
-    let fallback = context.default_ttl.or(context.last_ttl).or(match &data {
-        RData::SOA(soa) => Some(soa.minimum),
-        _ => None,
-    });
-    let ttl = ttl.or(fallback).ok_or_else(|| {
-        (
-            first.offset,
-            "this record has no TTL; put '$TTL 3600' at the top of the file".to_owned(),
-        )
-    })?;
-    context.last_ttl = Some(ttl);
-    Ok((owner, ttl, data))
+        Ok(())
+    }
+
+    /// The text of the file that an `$INCLUDE` names.
+    fn included(&mut self, paths: &[&Path], file: &Token<'_>) -> Result<Arc<str>, Fault> {
+        let path = path_of(paths, file)?;
+        let shown = path.display();
+        if paths.contains(&path.as_path()) {
+            return Err((file.offset, format!("{shown} includes itself")));
+        }
+        if paths.len() > MAX_DEPTH {
+            let message = format!("$INCLUDE nests deeper than {MAX_DEPTH} files");
+            return Err((file.offset, message));
+        }
+        let text = self.text_of(&path);
+        text.map_err(|message| (file.offset, format!("{shown} {message}")))
+    }
 }
 
-fn kind_of(token: &Token<'_>) -> Result<RecordType, Fault> {
-    rdata::type_of(token.raw).ok_or_else(|| {
-        let near = did_you_mean(&token.raw.to_ascii_uppercase(), rdata::TYPES)
-            .map_or(String::new(), |near| format!(", did you mean '{near}'?"));
-        (
-            token.offset,
-            format!("unknown record type '{}'{near}", token.raw),
-        )
-    })
+/// Where an included file is: beside the one that names it, unless its path is absolute.
+fn path_of(paths: &[&Path], file: &Token<'_>) -> Result<PathBuf, Fault> {
+    let mut name = Vec::new();
+    text_into(file.raw, &mut name).map_err(|fault| (file.offset, fault))?;
+    let name = String::from_utf8(name);
+    let name = name.map_err(|_| (file.offset, "this file name is not UTF-8".to_owned()))?;
+    let folder = paths.last().and_then(|path| path.parent());
+    Ok(folder.unwrap_or(Path::new("")).join(name))
+}
+
+fn unknown_directive(raw: &str) -> String {
+    let words = ["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"];
+    let raw = shown(raw);
+    match did_you_mean(&raw.to_ascii_uppercase(), words) {
+        Some(near) => format!("unknown directive '{raw}', did you mean '{near}'?"),
+        None => format!("unknown directive '{raw}'; there are {}", words.join(", ")),
+    }
+}
+
+/// A cursor over the words of a directive.
+struct Words<'e, 't> {
+    directive: &'t str,
+    tokens: &'e [Token<'t>],
+    end: usize,
+}
+
+impl<'e, 't> Words<'e, 't> {
+    fn next(&mut self, what: &str) -> Result<&'e Token<'t>, Fault> {
+        let Some((token, rest)) = self.tokens.split_first() else {
+            return Err((self.end, format!("{} lacks {what}", self.directive)));
+        };
+        self.tokens = rest;
+        Ok(token)
+    }
+
+    fn name(&mut self, what: &str, context: &Context) -> Result<Vec<u8>, Fault> {
+        let token = self.next(what)?;
+        let mut name = Vec::new();
+        name_into(token.raw, &context.origin, &mut name).map_err(|fault| (token.offset, fault))?;
+        Ok(name)
+    }
+
+    fn finish(&self) -> Result<(), Fault> {
+        self.tokens.first().map_or(Ok(()), |token| {
+            let message = format!("unexpected '{}'", shown(token.raw));
+            Err((token.offset, message))
+        })
+    }
 }

@@ -3,12 +3,19 @@
 // Clippy knows test functions, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod additional;
+mod aliases;
 mod answers;
 mod client;
+mod equivalence;
 mod messages;
+mod naive;
+mod rules;
 mod sockets;
 mod tcp;
 mod udp;
+mod wire;
+mod zone_files;
 mod zones;
 
 use sidestep::{

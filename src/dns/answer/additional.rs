@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 /// For how many names records are added: more would not fit a UDP answer. Glue is exempt: a
 /// referral without it leads nowhere (RFC 9471).
-const MAX_NAMES: usize = 16;
+pub(in crate::dns) const MAX_NAMES: usize = 16;
 
 /// Addresses of the hosts that NS, MX, SRV, SVCB and HTTPS records name; below a delegation that
 /// is its glue.
@@ -84,15 +84,15 @@ impl Host {
         let Some(zone) = zones.zone_of(&name, false) else {
             return;
         };
-        let node = match zone.find(&name, false) {
-            Found::Node(node) | Found::Wildcard(node) => Some(node),
+        let (node, same_kind) = match zone.find(&name, false) {
+            Found::Node(node) | Found::Wildcard(node) => (Some(node), self.same_kind),
             // Glue.
-            Found::Cut(_) => zone.node_of(&name),
-            Found::Dname(_) | Found::Nothing => None,
+            Found::Cut(_) => (zone.node_of(&name), None),
+            Found::Dname(_) | Found::Nothing => (None, None),
         };
         let Some(node) = node else { return };
         let here = At::new(table, zone, node);
-        for kind in [kind::A, kind::AAAA].into_iter().chain(self.same_kind) {
+        for kind in [kind::A, kind::AAAA].into_iter().chain(same_kind) {
             records.extend(here.records(kind, &self.name));
         }
     }

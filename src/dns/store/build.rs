@@ -269,8 +269,15 @@ impl Draft {
         // Stable, and quick where the file is in order: a set keeps the order of the file.
         self.entries.sort_by_key(|entry| (entry.node, entry.kind));
         let twice = self.twice();
-        let places = twice.iter().map(|&at| self.entries[at].place).collect();
-        let mut twice = twice.into_iter().peekable();
+        let mut places = Vec::new();
+        for &(set, at) in &twice {
+            places.push(self.entries[at].place);
+            // Its TTL counts: the lowest of a set holds.
+            let ttl_secs = self.entries[at].ttl_secs;
+            let first = &mut self.entries[set];
+            first.ttl_secs = first.ttl_secs.min(ttl_secs);
+        }
+        let mut twice = twice.into_iter().map(|(_, at)| at).peekable();
         let mut at = 0;
         self.entries.retain(|_| {
             at += 1;
@@ -297,8 +304,8 @@ impl Draft {
         places
     }
 
-    /// Which records stand there twice, in order.
-    fn twice(&self) -> Vec<usize> {
+    /// Which records stand there twice, in order: where their set begins, and they.
+    fn twice(&self) -> Vec<(usize, usize)> {
         let mut twice = Vec::new();
         let mut at = 0;
         for set in self.sets() {
@@ -306,7 +313,7 @@ impl Draft {
                 let mut seen = HashSet::new();
                 for (nth, entry) in set.iter().enumerate() {
                     if !seen.insert(fields::key(entry.kind, self.rdata(entry))) {
-                        twice.push(at + nth);
+                        twice.push((at, at + nth));
                     }
                 }
             }

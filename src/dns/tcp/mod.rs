@@ -21,7 +21,8 @@ pub(super) use accept::accept;
 
 use super::{
     counters::{Answered, Dropped},
-    handler::{Asker, Handler, Transport},
+    handler::Handler,
+    reply::{Asker, Transport},
     server::now_secs,
     state::Publisher,
 };

@@ -6,10 +6,17 @@
 //! what was received before it.
 
 mod batch;
+mod clock;
+mod fast;
+mod limit;
+mod message;
+mod query;
 mod waiting;
 mod worker;
 
-use super::{counters::Shard, handler::Handler, state::Publisher};
+use super::{counters::Shard, handler::Handler, name::LookupName, state::Publisher};
+use fast::compose;
+use message::MAX_OCTETS;
 use nix::{
     errno::Errno,
     sys::socket::{SockaddrIn, SockaddrIn6},
@@ -17,7 +24,7 @@ use nix::{
 use socket2::SockRef;
 use std::{
     io,
-    net::{Shutdown, SocketAddr, UdpSocket},
+    net::{IpAddr, Shutdown, SocketAddr, UdpSocket},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -26,11 +33,27 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use worker::{Shared, Worker};
+use worker::{Group, Shared, Worker};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a UDP thread answers at once to the query `octets` of `source` at `now_secs` (Unix time,
+/// s); `None` where it leaves the query to `Handler::handle`. Counts and limits nothing.
+pub fn usual_reply(
+    publisher: &Publisher,
+    octets: &[u8],
+    source: IpAddr,
+    now_secs: u32,
+) -> Option<Vec<u8>> {
+    let mut answer = [0; MAX_OCTETS as usize];
+    let mut name = LookupName::default();
+    let state = publisher.borrowed();
+    let composed = compose(&state, octets, &mut answer, source, || now_secs, &mut name)?;
+    let length = composed.whole();
+    Some(answer[..length].to_vec())
+}
 
 /// Running threads.
 #[derive(Debug)]
@@ -45,15 +68,20 @@ impl Threads {
     pub(super) fn start(groups: Vec<(SocketAddr, Vec<UdpSocket>)>, publisher: &Publisher) -> Self {
         let mut threads = Self {
             shared: Arc::new(Shared {
+                publisher: publisher.clone(),
                 handler: Handler::new(publisher.clone()),
                 stop: AtomicBool::new(false),
             }),
             running: Vec::new(),
         };
         for (address, sockets) in groups {
+            let group = Group {
+                address,
+                threads: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
+            };
             for socket in sockets {
                 let shard = publisher.counters().shard();
-                if let Err(error) = threads.spawn(address, socket, shard) {
+                if let Err(error) = threads.spawn(group, socket, shard) {
                     tracing::error!(%address, %error, "a UDP thread could not be started");
                 }
             }
@@ -61,17 +89,12 @@ impl Threads {
         threads
     }
 
-    fn spawn(
-        &mut self,
-        address: SocketAddr,
-        socket: UdpSocket,
-        shard: Arc<Shard>,
-    ) -> io::Result<()> {
+    fn spawn(&mut self, group: Group, socket: UdpSocket, shard: Arc<Shard>) -> io::Result<()> {
         let socket = Arc::new(socket);
         let (own, shared) = (Arc::clone(&socket), Arc::clone(&self.shared));
         let answer = move || {
-            let run = || run(&shared, &shard, address, &own);
-            supervise(address, &shared.stop, || {
+            let run = || run(&shared, &shard, group, &own);
+            supervise(group.address, &shared.stop, || {
                 // What a panic leaves behind is dropped with the worker; the rest is atomic.
                 let ended = catch_unwind(AssertUnwindSafe(run));
                 shard.settle();
@@ -114,16 +137,10 @@ impl Drop for Threads {
 }
 
 /// Answers on one socket until the stop.
-fn run(
-    shared: &Shared,
-    shard: &Shard,
-    address: SocketAddr,
-    socket: &UdpSocket,
-) -> Result<(), Errno> {
-    let is_wildcard = address.ip().is_unspecified();
-    match address {
-        SocketAddr::V4(_) => Worker::<SockaddrIn>::new(shared, shard, socket, is_wildcard).run(),
-        SocketAddr::V6(_) => Worker::<SockaddrIn6>::new(shared, shard, socket, is_wildcard).run(),
+fn run(shared: &Shared, shard: &Shard, group: Group, socket: &UdpSocket) -> Result<(), Errno> {
+    match group.address {
+        SocketAddr::V4(_) => Worker::<SockaddrIn>::new(shared, shard, socket, group).run(),
+        SocketAddr::V6(_) => Worker::<SockaddrIn6>::new(shared, shard, socket, group).run(),
     }
 }
 
@@ -162,8 +179,13 @@ mod tests {
         let publisher = Publisher::new();
         let shard = publisher.counters().shard();
         let shared = Shared {
+            publisher: publisher.clone(),
             handler: Handler::new(publisher.clone()),
             stop: AtomicBool::new(false),
+        };
+        let group = Group {
+            address: pair.address,
+            threads: 1,
         };
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(pair.address).unwrap();
@@ -176,7 +198,7 @@ mod tests {
                     count += 1;
                     match count {
                         1 | 2 => Err(format!("fault {count}")),
-                        _ => Ok(run(&shared, &shard, pair.address, &pair.udp[0]).unwrap()),
+                        _ => Ok(run(&shared, &shard, group, &pair.udp[0]).unwrap()),
                     }
                 });
                 count

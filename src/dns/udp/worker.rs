@@ -7,16 +7,23 @@
 
 use super::{
     batch::{BATCH, BUFFER_OCTETS, Batches, Buffers, Came, Family, Outgoing, Peer},
-    waiting::Queue,
+    clock::Clock,
+    fast::{self, Subject},
+    limit::{Limiter, Verdict},
+    message::MAX_OCTETS,
+    waiting::{Queue, Waiting},
 };
 use crate::dns::{
     counters::{Answered, Dropped, Shard},
-    handler::{Asker, Handler, Transport},
-    server::now_secs,
+    handler::Handler,
+    name::LookupName,
+    reply::{Asker, Transport},
+    state::Publisher,
 };
 use nix::errno::Errno;
 use std::{
-    net::UdpSocket,
+    hash::{BuildHasher, RandomState},
+    net::{SocketAddr, UdpSocket},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -33,8 +40,24 @@ const HEADER_OCTETS: usize = 12;
 /// What the threads of all sockets have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) publisher: Publisher,
     pub(super) handler: Handler,
     pub(super) stop: AtomicBool,
+}
+
+/// The threads of one address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) address: SocketAddr,
+    /// How many.
+    pub(super) threads: u32,
+}
+
+/// An answer from the fast path, until it is sent.
+struct Ready<A: Family> {
+    came: Came<A>,
+    length: usize,
+    answered: Answered,
 }
 
 /// A reply from the slow path, until it is sent.
@@ -51,8 +74,26 @@ pub(super) struct Worker<'s, A: Family> {
     batches: Batches<'s, A>,
     buffers: Box<Buffers>,
     came: Vec<Came<A>>,
+    answers: Box<[[u8; MAX_OCTETS as usize]; BATCH]>,
+    ready: Vec<Ready<A>>,
     queue: Queue<A>,
     made: Vec<Made<A>>,
+    limiter: Limiter,
+    name: LookupName,
+}
+
+/// On the heap, and never on the stack.
+fn batch_of<const N: usize>(one: [u8; N]) -> Box<[[u8; N]; BATCH]> {
+    let batch: Result<_, _> = vec![one; BATCH].into_boxed_slice().try_into();
+    batch.expect("a batch was made")
+}
+
+fn random_key() -> [u8; 16] {
+    let random = || RandomState::new().hash_one(()).to_ne_bytes();
+    [random(), random()]
+        .concat()
+        .try_into()
+        .expect("eight and eight are sixteen")
 }
 
 impl<'s, A: Family> Worker<'s, A> {
@@ -60,19 +101,20 @@ impl<'s, A: Family> Worker<'s, A> {
         shared: &'s Shared,
         shard: &'s Shard,
         socket: &'s UdpSocket,
-        is_wildcard: bool,
+        group: Group,
     ) -> Self {
         Self {
             shared,
             shard,
-            batches: Batches::new(socket, is_wildcard),
-            buffers: vec![[0; BUFFER_OCTETS]; BATCH]
-                .into_boxed_slice()
-                .try_into()
-                .expect("a batch of buffers was made"),
+            batches: Batches::new(socket, group.address.ip().is_unspecified()),
+            buffers: batch_of([0; BUFFER_OCTETS]),
             came: Vec::with_capacity(BATCH),
+            answers: batch_of([0; MAX_OCTETS as usize]),
+            ready: Vec::with_capacity(BATCH),
             queue: Queue::new(),
             made: Vec::with_capacity(QUIET_SHARE),
+            limiter: Limiter::new(random_key(), group.threads),
+            name: LookupName::default(),
         }
     }
 
@@ -121,17 +163,71 @@ impl<'s, A: Family> Worker<'s, A> {
         self.unusual(if is_busy { BUSY_SHARE } else { QUIET_SHARE });
     }
 
+    /// Answers the usual queries of a batch; the others wait.
     fn usual(&mut self) {
-        self.shard
-            .received(u64::try_from(self.came.len()).unwrap_or(u64::MAX));
-        for came in &self.came {
-            let octets = &self.buffers[came.place][..came.length];
-            if let Some(why) = undeserving(octets, came.peer.address.address().port()) {
-                self.shard.dropped(why);
-            } else if !self.queue.push(octets, came.peer) {
-                self.shard.dropped(Dropped::Overload);
-            }
+        if self.came.is_empty() {
+            return;
         }
+        let count = u64::try_from(self.came.len()).unwrap_or(u64::MAX);
+        self.shard.received(count);
+        let state = self.shared.publisher.borrowed();
+        let clock = Clock::default();
+        for came in &self.came {
+            let asked = &self.buffers[came.place][..came.length];
+            let source = came.peer.address.address();
+            if let Some(why) = undeserving(asked, source.port()) {
+                self.shard.dropped(why);
+                continue;
+            }
+            let (out, source) = (&mut self.answers[came.place], source.ip());
+            let now_secs = || clock.now_secs();
+            let composed = fast::compose(&state, asked, out, source, now_secs, &mut self.name);
+            let Some(composed) = composed else {
+                if !self.queue.push(asked, came.peer) {
+                    self.shard.dropped(Dropped::Overload);
+                }
+                continue;
+            };
+            let (rcode, subject) = (composed.rcode, composed.subject);
+            let verdict = match composed.has_valid_cookie {
+                true => Verdict::Send,
+                false => self
+                    .limiter
+                    .judge(&state.settings.rate_limit, source, subject, &clock),
+            };
+            let slipped = verdict == Verdict::Slip;
+            let length = match verdict {
+                Verdict::Send => composed.whole(),
+                Verdict::Slip => composed.slipped(),
+                Verdict::Drop => {
+                    self.shard.dropped(Dropped::Limited);
+                    continue;
+                }
+            };
+            self.ready.push(Ready {
+                came: *came,
+                length,
+                answered: Answered {
+                    rcode,
+                    truncated: slipped,
+                    slipped,
+                    fast: true,
+                },
+            });
+        }
+        drop(state);
+        let (ready, answers, shard) = (&self.ready, &self.answers, self.shard);
+        let outgoing = |index: usize| {
+            let ready: &Ready<A> = &ready[index];
+            Outgoing {
+                octets: &answers[ready.came.place][..ready.length],
+                peer: ready.came.peer,
+            }
+        };
+        self.batches.send(ready.len(), outgoing, |index, sent| {
+            ended(shard, ready[index].answered, sent);
+        });
+        self.ready.clear();
     }
 
     /// Answers some of the queries that wait.
@@ -139,28 +235,13 @@ impl<'s, A: Family> Worker<'s, A> {
         if self.queue.is_empty() {
             return;
         }
-        let now_secs = now_secs();
+        let clock = Clock::default();
         for _ in 0..share {
             let Some(query) = self.queue.pop() else {
                 break;
             };
-            let asker = Asker {
-                source: query.peer.address.address(),
-                transport: Transport::Udp,
-            };
-            let handler = &self.shared.handler;
-            match handler.handle(&query.octets, &asker, now_secs) {
-                None => self.shard.dropped(Dropped::Reply),
-                Some(reply) => self.made.push(Made {
-                    octets: reply.octets,
-                    answered: Answered {
-                        rcode: reply.rcode,
-                        truncated: reply.truncated,
-                        slipped: false,
-                        fast: false,
-                    },
-                    peer: query.peer,
-                }),
+            if let Some(made) = self.made_of(&query, &clock) {
+                self.made.push(made);
             }
             self.queue.done(query.octets);
         }
@@ -173,6 +254,49 @@ impl<'s, A: Family> Worker<'s, A> {
             ended(shard, made[index].answered, sent);
         });
         self.made.clear();
+    }
+
+    /// The reply to an unusual query, unless it is dropped.
+    fn made_of(&mut self, query: &Waiting<A>, clock: &Clock) -> Option<Made<A>> {
+        let source = query.peer.address.address();
+        let asker = Asker {
+            source,
+            transport: Transport::Udp,
+        };
+        let Some(reply) = self
+            .shared
+            .handler
+            .handle(&query.octets, &asker, clock.now_secs())
+        else {
+            self.shard.dropped(Dropped::Reply);
+            return None;
+        };
+        let verdict = if reply.has_valid_cookie {
+            Verdict::Send
+        } else {
+            let state = self.shared.publisher.borrowed();
+            let limit = &state.settings.rate_limit;
+            self.limiter
+                .judge(limit, source.ip(), Subject::of(&reply), clock)
+        };
+        let reply = match verdict {
+            Verdict::Send => reply,
+            Verdict::Slip => reply.cut(),
+            Verdict::Drop => {
+                self.shard.dropped(Dropped::Limited);
+                return None;
+            }
+        };
+        Some(Made {
+            answered: Answered {
+                rcode: reply.rcode,
+                truncated: reply.truncated,
+                slipped: verdict == Verdict::Slip,
+                fast: false,
+            },
+            octets: reply.octets,
+            peer: query.peer,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Given, build, table};
 use hickory_proto::{
     op::ResponseCode,
-    rr::{Name, Record, RecordType},
+    rr::{Name, RData, Record, RecordType},
     serialize::binary::{BinDecodable, BinEncodable},
 };
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use sidestep::{
 };
 use std::str::FromStr;
 
-fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
+pub(super) fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
     let (name, kind) = question.split_once(' ').unwrap();
     let name = Name::from_ascii(format!("{name}.")).unwrap();
     let kind = match kind.strip_prefix("TYPE") {
@@ -23,7 +23,7 @@ fn ask(zones: &Zones, table: &Table, question: &str) -> Answer {
     answer(zones, table, &name, kind)
 }
 
-fn text_of(answer: &Answer) -> Vec<String> {
+pub(super) fn text_of(answer: &Answer) -> Vec<String> {
     let rcode = format!("{:?}", answer.rcode).to_uppercase();
     let mut lines = vec![format!("{rcode}{}", if answer.aa { " aa" } else { "" })];
     let sections = [
@@ -35,8 +35,18 @@ fn text_of(answer: &Answer) -> Vec<String> {
         lines.extend(records.iter().map(|record: &Record| {
             // Much is opaque octets; as decoded by whoever gets it, it can be read.
             let record = &Record::from_bytes(&record.to_bytes().unwrap()).unwrap();
-            let (name, ttl, kind, data) =
-                (&record.name, record.ttl, record.record_type(), &record.data);
+            let (name, ttl, kind) = (&record.name, record.ttl, record.record_type());
+            let data = match &record.data {
+                RData::Unknown { code, rdata } if *code == RecordType::DNAME => {
+                    Name::from_bytes(&rdata.anything).unwrap().to_string()
+                }
+                RData::Unknown { rdata, .. } => {
+                    let octets = rdata.anything.iter();
+                    let hex: String = octets.map(|octet| format!("{octet:02x}")).collect();
+                    format!("\\# {} {hex}", rdata.anything.len())
+                }
+                data => data.to_string(),
+            };
             format!("{section}{name} {ttl} {kind} {data}")
         }));
     }
@@ -44,7 +54,7 @@ fn text_of(answer: &Answer) -> Vec<String> {
 }
 
 /// `cases` is blocks of `? NAME TYPE` and the lines of the answer.
-fn check(zones: &Zones, table: &Table, cases: &str) {
+pub(super) fn check(zones: &Zones, table: &Table, cases: &str) {
     let mut count = 0;
     for block in cases.split("? ").skip(1) {
         let mut lines = block.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -276,6 +286,125 @@ fn the_longest_apex_answers_and_ds_is_the_parents() {
         auth example. 30 SOA n. h. 1 1 1 1 30
     ",
     );
+}
+
+/// RFC 4592 section 2.1.1 knows no special name: a service may have a wildcard.
+#[test]
+fn a_service_may_have_a_wildcard() {
+    let zone = "$TTL 60\n@ SOA n. h. 1 1 1 1 900\n@ NS n.\nwww TXT x\nmail MX 1 any\n*.deep TXT y\nsub NS n.\n";
+    let services: &[(&str, &[&str])] = &[
+        ("any", &["*.t"]),
+        ("late", &["*.late.t"]),
+        ("deep", &["*.deep.t"]),
+    ];
+    let zones = build(&[("t", Given::File(zone))], services, &[]);
+    check(
+        &zones.zones.unwrap(),
+        &table(
+            1,
+            &[("any", &["192.0.2.1"], 20), ("deep", &["2001:db8::1"], 5)],
+        ),
+        "
+        ? One.t A
+        NOERROR aa
+        One.t. 20 A 192.0.2.1
+
+        ? a.b.t A
+        NOERROR aa
+        a.b.t. 20 A 192.0.2.1
+
+        ? *.t A
+        NOERROR aa
+        *.t. 20 A 192.0.2.1
+
+        ? one.t AAAA
+        NOERROR aa
+        auth t. 20 SOA n. h. 1 1 1 1 900
+
+        ? one.t ANY
+        NOERROR aa
+        one.t. 20 A 192.0.2.1
+
+        ? www.t A
+        NOERROR aa
+        auth t. 60 SOA n. h. 1 1 1 1 900
+
+        ? x.www.t A
+        NXDOMAIN aa
+        auth t. 60 SOA n. h. 1 1 1 1 900
+
+        ? x.sub.t A
+        NOERROR
+        auth sub.t. 60 NS n.
+
+        ? mail.t MX
+        NOERROR aa
+        mail.t. 60 MX 1 any.t.
+        add any.t. 20 A 192.0.2.1
+
+        ? x.late.t A
+        SERVFAIL
+
+        ? x.late.t TXT
+        NOERROR aa
+        auth t. 60 SOA n. h. 1 1 1 1 900
+
+        ? late.t A
+        NOERROR aa
+        auth t. 60 SOA n. h. 1 1 1 1 900
+
+        ? x.deep.t AAAA
+        NOERROR aa
+        x.deep.t. 5 AAAA 2001:db8::1
+
+        ? x.deep.t TXT
+        NOERROR aa
+        x.deep.t. 60 TXT y
+
+        ? x.deep.t MX
+        NOERROR aa
+        auth t. 5 SOA n. h. 1 1 1 1 900
+    ",
+    );
+}
+
+/// RFC 6895 section 3.1, RFC 9824 section 3.2.
+#[test]
+fn types_that_are_no_question_are_no_nodata() {
+    let zone = "$TTL 60\n@ SOA n. h. 1 1 1 1 30\n@ NS n.\n";
+    let zones = build(&[("t", Given::File(zone))], &[], &[]).zones.unwrap();
+    for (kind, rcode) in [
+        (0, ResponseCode::FormErr),
+        (41, ResponseCode::FormErr),
+        (128, ResponseCode::FormErr),
+        (250, ResponseCode::FormErr),
+        (251, ResponseCode::Refused),
+        (252, ResponseCode::Refused),
+        (129, ResponseCode::NotImp),
+        (249, ResponseCode::NotImp),
+        (253, ResponseCode::NotImp),
+        (254, ResponseCode::NotImp),
+        (255, ResponseCode::NoError),
+        (256, ResponseCode::NoError),
+        (65_535, ResponseCode::NoError),
+    ] {
+        let answer = ask(&zones, &Table::default(), &format!("t TYPE{kind}"));
+        assert_eq!(answer.rcode, rcode, "{kind}");
+        assert_eq!(answer.aa, rcode == ResponseCode::NoError, "{kind}");
+    }
+}
+
+/// RFC 2308 section 5: the lower of the SOA's TTL and its MINIMUM.
+#[test]
+fn a_denial_is_believed_for_the_lower_of_ttl_and_minimum() {
+    for (ttl, minimum, expect) in [(300, 30, 30), (30, 300, 30), (0, 300, 0)] {
+        let zone = format!("@ {ttl} SOA n. h. 1 1 1 1 {minimum}\n@ 60 NS n.\na.b 60 TXT x\n");
+        let zones = build(&[("t", Given::File(&zone))], &[], &[]).zones.unwrap();
+        for question in ["x.t A", "t A", "b.t TXT"] {
+            let answer = ask(&zones, &Table::default(), question);
+            assert_eq!(answer.authority[0].ttl, expect, "{question}");
+        }
+    }
 }
 
 const LABELS: [&str; 4] = ["a", "b", "*", "x"];

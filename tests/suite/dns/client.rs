@@ -37,6 +37,10 @@ fn zone_text() -> String {
         text += &format!("huge TXT \"{number} {}\"\n", "d".repeat(240));
     }
     text += "mx MX 1 m1\n";
+    for host in 0..12 {
+        text += &format!("sub NS n{host}.sub\nn{host}.sub A 192.0.2.{host}\n");
+        text += &format!("n{host}.sub AAAA 2001:db8::{host}\n");
+    }
     for host in 0..60 {
         text += &format!("m1 A 192.0.2.{host}\nmany A 198.51.100.{host}\n");
     }

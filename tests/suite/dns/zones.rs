@@ -44,7 +44,7 @@ fn bad_records_are_refused_with_their_place() {
         ),
         (
             "www 9999999999 A 192.0.2.1",
-            "example.com.zone:5:5: '9999999999' is no TTL in seconds",
+            "example.com.zone:5:5: '9999999999' is no TTL: write seconds, or such as 1h30m, at most 2147483647",
         ),
         (
             "t TXT \"open",
@@ -61,7 +61,7 @@ fn bad_records_are_refused_with_their_place() {
         ),
         (
             "$TTL soon",
-            "example.com.zone:5:6: 'soon' is no TTL in seconds",
+            "example.com.zone:5:6: 'soon' is no TTL: write seconds, or such as 1h30m, at most 2147483647",
         ),
         (
             "a..b A 192.0.2.1",
@@ -69,19 +69,19 @@ fn bad_records_are_refused_with_their_place() {
         ),
         (
             "m MX 10",
-            "example.com.zone:5:8: this MX record lacks a name",
+            "example.com.zone:5:8: this MX record lacks a name; it has a preference, a name",
         ),
         (
             "é A 192.0.2.1",
-            "example.com.zone:5:1: 'é' is no domain name; write other scripts in punycode (xn--…)",
+            "example.com.zone:5:1: 'é' is no domain name: write other scripts in punycode (xn--…), and no quotes",
         ),
         (
-            "k DNSKEY 257 3 13 abcd",
-            "example.com.zone:5:10: DNSKEY records cannot be written by name; write '\\# LENGTH HEX' (RFC 3597)",
+            "k IPSECKEY 10 1 2 192.0.2.38",
+            "example.com.zone:5:12: IPSECKEY records cannot be written by name; write '\\# LENGTH HEX' (RFC 3597)",
         ),
         (
             "$INCLUDE nowhere.inc",
-            "example.com.zone:5:1: nowhere.inc cannot be read: no such file",
+            "example.com.zone:5:10: nowhere.inc cannot be read: no such file",
         ),
         (
             "www.example.net. A 192.0.2.1",
@@ -119,7 +119,7 @@ fn every_error_is_reported_and_reading_goes_on() {
         found,
         [
             "example.com.zone:5:5: 'x' is not an IPv4 address",
-            "example.com.zone:7:6: 'y' is not a preference",
+            "example.com.zone:7:6: 'y' is not a preference, a number from 0 to 65535",
         ]
     );
 }
@@ -320,7 +320,7 @@ fn includes_are_relative_to_their_file_and_keep_the_origin() {
     let itself = [("x.inc", "$INCLUDE x.inc\n")];
     assert_eq!(
         errors_of("$INCLUDE x.inc", &[], &itself),
-        ["x.inc:1:1: x.inc includes itself"]
+        ["x.inc:1:10: x.inc includes itself"]
     );
     let nested = |times: usize, depth: usize| {
         let names: Vec<_> = (0..=depth).map(|level| format!("{level}.inc")).collect();
@@ -334,11 +334,11 @@ fn includes_are_relative_to_their_file_and_keep_the_origin() {
     assert_eq!(nested(1, 7), [""; 0]);
     assert_eq!(
         nested(1, 8),
-        ["7.inc:1:1: $INCLUDE nests deeper than 8 files"]
+        ["7.inc:1:10: $INCLUDE nests deeper than 8 files"]
     );
     assert_eq!(
         nested(10, 3),
-        ["0.inc:10:1: 1.inc is not read: 1000 files were, for this zone alone"]
+        ["0.inc:10:10: 1.inc is not read: 1000 files were, for this zone alone"]
     );
 }
 

@@ -43,8 +43,9 @@ impl Loader<'_> {
                 text_of(draft.name(above))
             ),
             Some(_) if is_glue => return false,
-            // What the parent has at a delegation (RFC 4035 section 3.1.4.1).
-            Some((cut, _)) if cut == node && matches!(first.kind, 2 | 43 | 46 | 47) => {
+            // What the parent has at a delegation: NS, DS, RRSIG and NSEC (RFC 4035 section
+            // 3.1.4.1). A DNAME is refused.
+            Some((cut, _)) if cut == node && matches!(first.kind, 2 | 39 | 43 | 46 | 47) => {
                 return false;
             }
             Some((cut, _)) => format!(

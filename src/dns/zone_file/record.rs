@@ -1,0 +1,182 @@
+//! One record of a zone file: `[OWNER] [TTL] [CLASS] TYPE DATA…`, TTL and class in any order
+//! (RFC 1035 section 5.1, RFC 2308 section 4).
+//!
+//! Knows what holds from one record to the next. Contract: the common record costs no allocation.
+
+use super::{Place, Sink, WrittenRecord};
+use crate::{
+    dns::{
+        rdata::{self, type_of},
+        zone_text::{Entry, Fault, Token},
+        zone_word::{MAX_TTL_SECS, name_into, seconds, shown},
+    },
+    model::diagnostic::did_you_mean,
+};
+use hickory_proto::rr::RecordType;
+
+/// What holds from one entry to the next.
+#[derive(Clone)]
+pub(super) struct Context {
+    /// In wire form, as written.
+    pub(super) origin: Vec<u8>,
+    /// In wire form and lower case; empty before the first record.
+    pub(super) owner: Vec<u8>,
+    pub(super) default_ttl_secs: Option<u32>,
+    last_ttl_secs: Option<u32>,
+    /// The owner at hand could not be read.
+    is_owner_bad: bool,
+    /// Of the record at hand.
+    rdata: Vec<u8>,
+}
+
+/// What stands before a record's data.
+struct Head<'e, 't> {
+    ttl_secs: Option<u32>,
+    kind: RecordType,
+    fields: &'e [Token<'t>],
+}
+
+impl Context {
+    /// As at the start of a zone's file.
+    pub(super) fn new(apex: &[u8]) -> Self {
+        Self {
+            origin: apex.to_vec(),
+            owner: Vec::new(),
+            default_ttl_secs: None,
+            last_ttl_secs: None,
+            is_owner_bad: false,
+            rdata: Vec::new(),
+        }
+    }
+
+    /// Reads a record and gives it to the sink.
+    pub(super) fn record(
+        &mut self,
+        entry: &Entry<'_>,
+        place: Place,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Fault> {
+        let mut tokens = entry.tokens.as_slice();
+        if let (false, Some((first, rest))) = (entry.indented, tokens.split_first()) {
+            tokens = rest;
+            self.owner.clear();
+            let read = name_into(first.raw, &self.origin, &mut self.owner);
+            self.is_owner_bad = read.is_err();
+            read.map_err(|message| (first.offset, message))?;
+            self.owner.make_ascii_lowercase();
+        }
+        if self.is_owner_bad {
+            return Ok(()); // said once, at the owner
+        }
+        if self.owner.is_empty() {
+            let offset = tokens.first().map_or(entry.end, |token| token.offset);
+            let message = "this record has no owner: no record stands before it";
+            return Err((offset, message.to_owned()));
+        }
+        let head = head(tokens, entry.end)?;
+        self.rdata.clear();
+        rdata::read_into(
+            head.kind,
+            head.fields,
+            &self.origin,
+            entry.end,
+            &mut self.rdata,
+        )?;
+        let ttl_secs = self.ttl_secs(&head).ok_or_else(|| {
+            let offset = entry.tokens.first().map_or(entry.end, |token| token.offset);
+            let message = "this record has no TTL; put '$TTL 3600' at the top of the file";
+            (offset, message.to_owned())
+        })?;
+        self.last_ttl_secs = Some(ttl_secs);
+        sink(WrittenRecord {
+            owner: &self.owner,
+            ttl_secs,
+            kind: head.kind,
+            rdata: &self.rdata,
+            place,
+        });
+        Ok(())
+    }
+
+    fn ttl_secs(&self, head: &Head<'_, '_>) -> Option<u32> {
+        // Without a TTL anywhere, the SOA's MINIMUM is the default, as it was before RFC 2308.
+        let minimum = || {
+            let octets = self
+                .rdata
+                .last_chunk()
+                .filter(|_| head.kind == RecordType::SOA);
+            octets.map(|octets| u32::from_be_bytes(*octets).min(MAX_TTL_SECS))
+        };
+        head.ttl_secs
+            .or(self.default_ttl_secs)
+            .or(self.last_ttl_secs)
+            .or_else(minimum)
+    }
+}
+
+fn head<'e, 't>(mut tokens: &'e [Token<'t>], end: usize) -> Result<Head<'e, 't>, Fault> {
+    let (mut ttl_secs, mut class) = (None, false);
+    while let Some((token, rest)) = tokens.split_first() {
+        if token.raw.starts_with(|first: char| first.is_ascii_digit()) {
+            if ttl_secs.is_some() {
+                let raw = shown(token.raw);
+                return Err((token.offset, format!("'{raw}' is a second TTL, or no type")));
+            }
+            ttl_secs = Some(ttl_of(token)?);
+        } else if let Some(code) = class_of(token.raw) {
+            if code != 1 {
+                let raw = token.raw.to_ascii_uppercase();
+                let message = format!("class {raw} is not served; write IN");
+                return Err((token.offset, message));
+            }
+            if class {
+                return Err((token.offset, "a second class".to_owned()));
+            }
+            class = true;
+        } else {
+            return Ok(Head {
+                ttl_secs,
+                kind: kind_of(token)?,
+                fields: rest,
+            });
+        }
+        tokens = rest;
+    }
+    Err((end, "this record lacks a type".to_owned()))
+}
+
+/// The class that a word names; `CLASS1` is IN (RFC 3597 section 5).
+fn class_of(raw: &str) -> Option<u16> {
+    let classes = [("IN", 1), ("CS", 2), ("CH", 3), ("HS", 4), ("NONE", 254)];
+    let named = classes
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(raw));
+    named.map(|(_, code)| *code).or_else(|| {
+        let (word, digits) = raw.split_at_checked(5)?;
+        let is_numbered =
+            word.eq_ignore_ascii_case("CLASS") && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_numbered)
+    })
+}
+
+/// A TTL, in seconds.
+pub(super) fn ttl_of(token: &Token<'_>) -> Result<u32, Fault> {
+    let ttl_secs = seconds(token.raw).filter(|&secs| secs <= MAX_TTL_SECS);
+    ttl_secs.ok_or_else(|| {
+        let raw = shown(token.raw);
+        let message =
+            format!("'{raw}' is no TTL: write seconds, or such as 1h30m, at most {MAX_TTL_SECS}");
+        (token.offset, message)
+    })
+}
+
+fn kind_of(token: &Token<'_>) -> Result<RecordType, Fault> {
+    type_of(token.raw).ok_or_else(|| {
+        let raw = shown(token.raw);
+        let near = did_you_mean(&raw.to_ascii_uppercase(), rdata::writable())
+            .map_or("; write others as TYPE1 to TYPE65535".to_owned(), |near| {
+                format!(", did you mean '{near}'?")
+            });
+        (token.offset, format!("unknown record type '{raw}'{near}"))
+    })
+}
