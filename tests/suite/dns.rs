@@ -7,6 +7,7 @@ mod additional;
 mod aliases;
 mod answers;
 mod client;
+mod crowd;
 mod equivalence;
 mod messages;
 mod naive;

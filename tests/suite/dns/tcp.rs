@@ -47,7 +47,7 @@ fn numbered(id: u16, name: &str, kind: RecordType) -> Message {
     message
 }
 
-fn framed(octets: &[u8]) -> Vec<u8> {
+pub(super) fn framed(octets: &[u8]) -> Vec<u8> {
     let mut framed = u16::try_from(octets.len()).unwrap().to_be_bytes().to_vec();
     framed.extend(octets);
     framed
@@ -293,22 +293,20 @@ fn the_oldest_connection_makes_room() {
     limited(&publisher, 3, 60_000);
     let settings = publisher.clone();
     serving(LOCAL, &publisher, move |bound| {
-        let mut streams: Vec<_> = (0..3)
-            .map(|_| {
-                let mut stream = connected(bound[0]);
-                asks_well(&mut stream);
-                // Uses are told apart by the millisecond.
-                let now = Instant::now();
-                while now.elapsed() < Duration::from_millis(2) {}
-                stream
-            })
-            .collect();
-        asks_well(&mut streams[0]);
+        let use_next = |stream: &mut TcpStream| {
+            // Uses are told apart by the millisecond.
+            std::thread::sleep(Duration::from_millis(2));
+            asks_well(stream);
+        };
+        let mut streams: Vec<_> = (0..3).map(|_| connected(bound[0])).collect();
+        for stream in [0, 1, 2, 0] {
+            use_next(&mut streams[stream]);
+        }
         let mut fourth = connected(bound[0]);
-        asks_well(&mut fourth);
+        use_next(&mut fourth);
         assert!(is_closed(&mut streams[1]));
         for stream in [0, 2] {
-            asks_well(&mut streams[stream]);
+            use_next(&mut streams[stream]);
         }
         assert_eq!(closed_for(&settings, "limit"), 1);
         // A reload lowers the cap, another raises it.
@@ -317,8 +315,48 @@ fn the_oldest_connection_makes_room() {
         assert!(is_closed(&mut streams[0]));
         asks_well(&mut streams[2]);
         limited(&settings, 2, 60_000);
-        let mut fifth = connected(bound[0]);
-        asks_well(&mut fifth);
+        // Until that was noticed, the second makes the first go.
+        let began = Instant::now();
+        loop {
+            let mut pair = [connected(bound[0]), connected(bound[0])];
+            asks_well(&mut pair[1]);
+            let asked = query("www.example.com", RecordType::A).to_vec().unwrap();
+            let is_sent = pair[0].write_all(&framed(&asked)).is_ok();
+            if is_sent && pair[0].read_exact(&mut [0; 2]).is_ok() {
+                break;
+            }
+            assert!(began.elapsed() < LATE);
+        }
+    });
+}
+
+/// What the keepalive option says to one who asks (RFC 7828), s/10.
+fn told_keepalive(stream: &mut TcpStream) -> u16 {
+    let mut asked = query("www.example.com", RecordType::A).to_vec().unwrap();
+    // OPT with an empty option 11.
+    asked[11] = 1;
+    asked.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    stream.write_all(&framed(&asked)).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).unwrap();
+    let (_, option) = reply.split_last_chunk::<6>().unwrap();
+    assert_eq!(option[..4], [0, 11, 0, 2], "{reply:?}");
+    u16::from_be_bytes([option[4], option[5]])
+}
+
+#[test]
+fn whoever_asks_is_told_how_long_it_may_be_silent_and_less_as_the_cap_nears() {
+    let publisher = published();
+    limited(&publisher, 8, 60_000);
+    serving(LOCAL, &publisher, |bound| {
+        let mut streams = Vec::new();
+        for told in [600, 600, 600, 600, 600, 600, 330, 60] {
+            let mut stream = connected(bound[0]);
+            assert_eq!(told_keepalive(&mut stream), told);
+            streams.push(stream);
+        }
     });
 }
 
@@ -501,14 +539,15 @@ fn runs_out_of_descriptors() {
     serving(LOCAL, &publisher, move |bound| {
         let server = socket2::SockAddr::from(bound[0]);
         let stream = socket2::Type::STREAM;
-        let mut sockets =
-            (0..40).map(|_| socket2::Socket::new(socket2::Domain::IPV4, stream, None).unwrap());
-        let mut sockets: Vec<_> = sockets.by_ref().collect();
-        let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let new = |_| socket2::Socket::new(socket2::Domain::IPV4, stream, None).unwrap();
+        let mut sockets: Vec<_> = (0..40).map(new).collect();
         let nofile = rustix::process::Resource::Nofile;
         let mut limit = rustix::process::getrlimit(nofile);
-        limit.current = Some(u64::try_from(open).unwrap() + 10);
+        limit.current = Some(200);
         rustix::process::setrlimit(nofile, limit).unwrap();
+        let files = || std::iter::from_fn(|| File::open("/dev/null").ok());
+        let mut taken: Vec<_> = files().collect();
+        taken.truncate(taken.len() - 10);
         let mut connect = || {
             let socket = sockets.pop().unwrap();
             socket.connect(&server).unwrap();
@@ -528,7 +567,7 @@ fn runs_out_of_descriptors() {
         while counters.tcp_counters().counted().open > 0 {
             std::thread::yield_now();
         }
-        let mut files: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        taken.extend(files());
         let mut waits = connect();
         tcp_send(&mut waits, &query("www.example.com", RecordType::A));
         waits
@@ -538,7 +577,7 @@ fn runs_out_of_descriptors() {
         assert!(waits.read(&mut [0; 1]).is_err(), "nothing accepts it");
         let used_us = processor_us() - before_us;
         assert!(used_us < 200_000, "{used_us} us of the processor");
-        files.clear();
+        taken.clear();
         assert_eq!(tcp_receive(&mut waits).answers.len(), 1);
     });
 }
