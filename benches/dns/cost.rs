@@ -317,7 +317,9 @@ fn tell(workload: &Workload, servers: &[Server], samples: &[Vec<Sample>]) {
         );
     }
     for (server, samples) in told() {
-        if ours.is_some() && matches!(server.kind, Kind::Gdnsd | Kind::Knot) {
+        // While it switches and reloads it does more than the others: told, and no limit.
+        let is_bound = ours.is_some() && workload.disturbed == Disturbed::Not;
+        if is_bound && matches!(server.kind, Kind::Gdnsd | Kind::Knot) {
             let ratio = beside(samples);
             let what = format!(
                 "{}, CPU beside {}, at most {AT_MOST}",
