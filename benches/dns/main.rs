@@ -5,7 +5,9 @@
 //! ```
 //!
 //! Servers run on core 0, the load generator on core 1. Each measurement prints `ok` or `MISSED`
-//! with its limit; only ratios within one run mean anything, and only on a quiet machine.
+//! with its limit; only ratios within one run mean anything, and only on a quiet machine. Where it
+//! is not quiet, `chrt -f 10` before the program that cargo built takes both cores for the run, but
+//! for the twentieth that the kernel keeps for others: CPU is then told well, late answers are not.
 //! `SIDESTEP=path` measures another build.
 
 mod control;
