@@ -221,6 +221,7 @@ mod tests {
                 names: Vec::new(),
                 addresses,
                 ttl_secs: 30,
+                ..ServiceAnswer::default()
             };
             (ServiceName::from(name), answer)
         });
@@ -257,7 +258,9 @@ mod tests {
         };
         assert_eq!([0, 1, 2].map(shared), [true, false, false]);
         assert!(before.served(1).is_none() && after.served(1).is_some());
-        let rdata = after.served(2).and_then(|served| served.rrset(kind::A));
+        let rdata = after
+            .served(2)
+            .and_then(|served| served.rrset(kind::A, false));
         assert_eq!(rdata.unwrap().rdata().next(), Some(&[192, 0, 2, 9][..]));
     }
 
