@@ -8,7 +8,7 @@ use hickory_proto::{
 
 /// Answers a question of class CH: TXT at one of four names where the configuration tells it.
 /// There is no zone: nothing else is known, and nothing is denied with authority.
-pub(super) fn chaos(settings: &Settings, question: &Question) -> Answer {
+pub(super) fn chaos(settings: &Settings, question: &Question<'_>) -> Answer {
     let name = question.name.to_lowercase();
     let labels: Vec<&[u8]> = name.iter().collect();
     let told = match labels[..] {

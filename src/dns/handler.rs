@@ -42,7 +42,8 @@ impl Handler {
             return None;
         }
         let state = self.publisher.borrowed();
-        let told = told(&query, &state, asker, now_secs);
+        let idle_ms = self.publisher.idle_ms(&state);
+        let told = told(&query, &state, idle_ms, asker, now_secs);
         let answer = judged(&query, &state, told.as_ref());
         // What the body of an opcode means that we do not know is not known either.
         let question = query.question.as_ref();
@@ -72,11 +73,17 @@ fn is_known(opcode: OpCode) -> bool {
 
 /// What is told in EDNS options; `None` where those of the query are malformed. Options of
 /// another version, or of a message that is none, mean nothing.
-fn told(query: &Query<'_>, state: &DnsState, asker: &Asker, now_secs: u32) -> Option<Told> {
+fn told(
+    query: &Query<'_>,
+    state: &DnsState,
+    idle_ms: i64,
+    asker: &Asker,
+    now_secs: u32,
+) -> Option<Told> {
     match query.edns {
         Some(edns) if edns.version == 0 && !query.is_malformed && is_known(query.opcode()) => {
             let options = Options::read(edns.options)?;
-            Told::of(&options, &state.settings, asker, now_secs)
+            Told::of(&options, &state.settings, idle_ms, asker, now_secs)
         }
         _ => Some(Told::default()),
     }
@@ -118,7 +125,7 @@ fn asked_for_cookie(cookie: CookieIs) -> ResponseCode {
 }
 
 /// The answer to a question.
-fn asked(state: &DnsState, question: &Question) -> Answer {
+fn asked(state: &DnsState, question: &Question<'_>) -> Answer {
     match (question.class, question.kind) {
         (DNSClass::IN, RecordType::AXFR | RecordType::IXFR) => {
             Answer::of(of_zone(state, &question.name))
@@ -131,7 +138,7 @@ fn asked(state: &DnsState, question: &Question) -> Answer {
 
 /// The code for NOTIFY and UPDATE, whose question is a zone (RFC 1996 section 3.7, RFC 2136
 /// section 3.1.1).
-fn change(state: &DnsState, zone: &Question) -> ResponseCode {
+fn change(state: &DnsState, zone: &Question<'_>) -> ResponseCode {
     match (zone.class, zone.kind) {
         (DNSClass::IN, RecordType::SOA) => of_zone(state, &zone.name),
         (_, RecordType::SOA) => ResponseCode::NotAuth,

@@ -1,7 +1,7 @@
 //! Writing a reply so that it fits.
 //!
-//! Header, OPT and TSIG are written here, the question and the records by hickory, so that names
-//! are compressed against the question. Contract: a UDP message has at most 1,232 octets, and no
+//! Header, OPT and TSIG are written here, records by hickory, their names compressed against the
+//! question and each other whatever the letter case of the question. Contract: a UDP message has at most 1,232 octets, and no
 //! more than its client takes; what does not fit is left out as whole sections, OPT stays
 //! (RFC 2181 section 9, RFC 6891 section 7, RFC 9471 section 3, RFC 9715).
 
@@ -12,7 +12,7 @@ use super::{
 use hickory_proto::{
     ProtoError,
     op::ResponseCode,
-    rr::{DNSClass, Record, RecordType},
+    rr::{DNSClass, Name, Record, RecordType},
     serialize::binary::{BinEncodable, BinEncoder},
 };
 
@@ -22,6 +22,8 @@ pub(super) const MAX_UDP_OCTETS: u16 = 1_232;
 const MIN_UDP_OCTETS: u16 = 512;
 /// Nothing carries more than TCP does (RFC 1035 section 4.2.2).
 const MAX_OCTETS: usize = u16::MAX as usize;
+/// The two high bits of a pointer to a name (RFC 1035 section 4.1.4).
+const POINTER: u16 = 0xc000;
 /// The error of a TSIG record whose key nobody knows (RFC 8945 section 3).
 const BADKEY: u16 = 17;
 
@@ -31,7 +33,7 @@ pub(super) struct Draft<'d> {
     /// The query's header.
     pub(super) header: [u8; HEADER_OCTETS],
     /// What is echoed.
-    pub(super) question: Option<&'d Question>,
+    pub(super) question: Option<&'d Question<'d>>,
     pub(super) answer: Answer,
     /// Whether there is an OPT record, and what the query's says.
     pub(super) edns: Option<Edns<'d>>,
@@ -105,6 +107,10 @@ impl Draft<'_> {
         let tail_at = octets.len();
         octets.extend(tail);
         octets[..HEADER_OCTETS].copy_from_slice(&self.head());
+        if let Some(question) = self.question {
+            let place = HEADER_OCTETS..HEADER_OCTETS + question.wire_name.len();
+            octets[place].copy_from_slice(question.wire_name);
+        }
         (octets.len() <= limit).then_some(Written {
             octets,
             question_end,
@@ -112,11 +118,12 @@ impl Draft<'_> {
         })
     }
 
-    /// Writes all before the tail, with room for the header; gives the end of the question.
+    /// Writes all before the tail, with room for the header; gives the end of the question. Its
+    /// name is in lower case, as zones have theirs, so that hickory finds these in it.
     fn emit(&self, encoder: &mut BinEncoder<'_>) -> Result<usize, ProtoError> {
         encoder.emit_vec(&[0; HEADER_OCTETS])?;
         if let Some(question) = self.question {
-            question.name.emit(encoder)?;
+            question.name.to_lowercase().emit(encoder)?;
             encoder.emit_u16(question.kind.into())?;
             encoder.emit_u16(question.class.into())?;
         }
@@ -128,9 +135,27 @@ impl Draft<'_> {
             ..
         } = &self.answer;
         for record in answers.iter().chain(authority).chain(additional) {
-            record.emit(encoder)?;
+            self.emit_record(record, encoder)?;
         }
         Ok(question_end)
+    }
+
+    fn emit_record(&self, record: &Record, encoder: &mut BinEncoder<'_>) -> Result<(), ProtoError> {
+        match self
+            .question
+            .and_then(|asked| place_in(asked, &record.name))
+        {
+            Some(place) => encoder.emit_u16(POINTER | place)?,
+            None => record.name.emit(encoder)?,
+        }
+        encoder.emit_u16(record.record_type().into())?;
+        encoder.emit_u16(record.dns_class.into())?;
+        encoder.emit_u32(record.ttl)?;
+        let length = encoder.place::<u16>()?;
+        record.data.emit(encoder)?;
+        // The encoder takes no more octets than the length can say.
+        let octets = u16::try_from(encoder.len_since_place(&length)).unwrap_or(u16::MAX);
+        encoder.emit_at(length, octets)
     }
 
     /// ID, opcode and RD as they came, QR; AD, CD, RA and Z are clear (RFC 8906 section 3.1).
@@ -193,6 +218,15 @@ impl Draft<'_> {
         }
         tail
     }
+}
+
+/// Where `name` stands in a message: in its question, where it is the name asked for or above it.
+fn place_in(question: &Question<'_>, name: &Name) -> Option<u16> {
+    (!name.is_root() && name.zone_of(&question.name)).then_some(())?;
+    let before = question.name.iter().count() - name.iter().count();
+    let labels = question.name.iter().take(before);
+    let octets = labels.map(|label| label.len() + 1).sum::<usize>();
+    u16::try_from(HEADER_OCTETS + octets).ok()
 }
 
 /// Appends `parts`, their length before them. They are options or parts of a query: none is

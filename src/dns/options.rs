@@ -67,10 +67,12 @@ pub(super) enum CookieIs {
 }
 
 impl Told {
-    /// What `asker` is told of what it asks for; `None` where it must not ask so.
+    /// What `asker` is told of what it asks for, `idle_ms` being how long a connection may be
+    /// silent; `None` where it must not ask so.
     pub(super) fn of(
         options: &Options<'_>,
         settings: &Settings,
+        idle_ms: i64,
         asker: &Asker,
         now_secs: u32,
     ) -> Option<Self> {
@@ -95,7 +97,7 @@ impl Told {
         // Over UDP it is passed over (RFC 7828 section 3.2.2).
         if let (Some(value), Transport::Tcp) = (options.keepalive, asker.transport) {
             value.is_empty().then_some(())?;
-            let tenths = u16::try_from(settings.tcp.idle_ms / 100).unwrap_or(u16::MAX);
+            let tenths = u16::try_from(idle_ms / 100).unwrap_or(u16::MAX);
             told.push(KEEPALIVE, &[&tenths.to_be_bytes()]);
             told.has_keepalive = true;
         }

@@ -22,7 +22,7 @@ pub(super) struct Query<'q> {
     /// As it came.
     pub(super) header: [u8; HEADER_OCTETS],
     /// Its question, where it has exactly one that can be read.
-    pub(super) question: Option<Question>,
+    pub(super) question: Option<Question<'q>>,
     /// Its first OPT record.
     pub(super) edns: Option<Edns<'q>>,
     /// Its TSIG record.
@@ -33,9 +33,11 @@ pub(super) struct Query<'q> {
 
 /// What is asked.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct Question<'q> {
     /// In the letter case that it came in.
     pub(super) name: Name,
+    /// The same in wire form.
+    pub(super) wire_name: &'q [u8],
     pub(super) kind: RecordType,
     pub(super) class: DNSClass,
 }
@@ -143,13 +145,14 @@ impl<'q> Query<'q> {
     }
 }
 
-impl Question {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl<'q> Question<'q> {
+    fn read(reader: &mut Reader<'q>) -> Option<Self> {
         let at = reader.at;
         // There is nothing before it that a pointer could point at.
-        reader.whole_name()?;
+        let wire_name = reader.whole_name()?;
         Some(Self {
             name: name_at(reader.octets, at)?,
+            wire_name,
             kind: reader.u16()?.into(),
             class: reader.u16()?.into(),
         })

@@ -103,6 +103,15 @@ impl Publisher {
         &self.counters
     }
 
+    /// How long a TCP connection may be silent, ms: as `state` has it, less under pressure.
+    pub(super) fn idle_ms(&self, state: &DnsState) -> i64 {
+        let idle_ms = state.settings.tcp.idle_ms;
+        match i64::try_from(self.tcp_counters.patience_ms()) {
+            Ok(patience_ms) if patience_ms > 0 => idle_ms.min(patience_ms),
+            _ => idle_ms,
+        }
+    }
+
     /// What was counted of TCP connections.
     pub fn tcp_counters(&self) -> &TcpCounters {
         &self.tcp_counters

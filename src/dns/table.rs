@@ -6,6 +6,8 @@
 
 use super::{
     fields::kind,
+    moved,
+    name::WireName,
     store::{
         Roster, Zones,
         rrset::{OwnedRrSet, RrSet},
@@ -38,40 +40,78 @@ pub(super) struct Served {
     pub(super) ttl_secs: u32,
     /// In the order of type numbers.
     rrsets: Vec<OwnedRrSet>,
+    /// The CNAME that stands alone at every name that is no zone's apex.
+    alias: Option<OwnedRrSet>,
 }
 
 impl Served {
-    /// `None` where there is nothing to answer: a service always has an address; without one it
-    /// is as if it were not decided yet, which is a failure and not a denial that resolvers
-    /// would keep.
+    /// `None` where there is nothing to answer: a service always has an address or an alias;
+    /// without one it is as if it were not decided yet, which is a failure and not a denial that
+    /// resolvers would keep.
     fn of(answer: &ServiceAnswer) -> Option<Self> {
         // What a policy may say; a TTL of 0 would never be cached, one of days would outlive
         // the next failover.
         let ttl_secs = answer.ttl_secs.clamp(1, 86_400);
         let set = |kind| OwnedRrSet::of_addresses(kind, ttl_secs, &answer.addresses);
-        let rrsets: Vec<_> = [kind::A, kind::AAAA].into_iter().filter_map(set).collect();
-        (!rrsets.is_empty()).then(|| Self {
+        let mut rrsets: Vec<_> = [kind::A, kind::AAAA].into_iter().filter_map(set).collect();
+        let alias = answer.cname.as_ref().and_then(|name| WireName::parse(name));
+        let alias = alias.and_then(|name| OwnedRrSet::of(kind::CNAME, ttl_secs, [name.octets()]));
+        if rrsets.is_empty() && alias.is_none() {
+            return None;
+        }
+        let mut moved: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
+        let root = DnsName::from(".");
+        let origin = answer.origin.as_ref().unwrap_or(&root);
+        // What cannot be read was refused when the configuration was judged.
+        let read = |text: &String| moved::read(text, origin).ok();
+        for one in answer.records.iter().filter_map(read) {
+            let set = moved.entry(one.kind.into()).or_default();
+            if !set.contains(&one.rdata) {
+                set.push(one.rdata);
+            }
+        }
+        let of = |(kind, rdata)| OwnedRrSet::of(kind, ttl_secs, rdata);
+        rrsets.extend(moved.into_iter().filter_map(of));
+        rrsets.sort_by_key(|set| set.view().kind);
+        Some(Self {
             answer: answer.clone(),
             ttl_secs,
             rrsets,
+            alias,
         })
     }
 
-    /// The RRset of a type, its records in the order to answer them.
-    pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'_>> {
-        let mut sets = self.rrsets.iter().map(OwnedRrSet::view);
+    /// The RRset of a type at a name that is a zone's apex or not, its records in the order to
+    /// answer them.
+    pub(super) fn rrset(&self, kind: u16, at_apex: bool) -> Option<RrSet<'_>> {
+        let mut sets = self.sets(at_apex).iter().map(OwnedRrSet::view);
         sets.find(|set| set.kind == kind)
     }
 
     /// The RRset that ANY is answered with (RFC 8482 section 4.1).
-    pub(super) fn first(&self) -> Option<RrSet<'_>> {
-        self.rrsets.first().map(OwnedRrSet::view)
+    pub(super) fn first(&self, at_apex: bool) -> Option<RrSet<'_>> {
+        self.sets(at_apex).first().map(OwnedRrSet::view)
     }
 
-    /// Whether records of a type at the service's names are the service's, whether it has any
-    /// or not: those of the zone's file are not answered.
-    pub(super) fn owns(&self, kind: u16) -> bool {
-        matches!(kind, kind::A | kind::AAAA) || self.rrset(kind).is_some()
+    /// A CNAME stands alone (RFC 1034 section 3.6.2), and cannot stand at an apex.
+    fn sets(&self, at_apex: bool) -> &[OwnedRrSet] {
+        match &self.alias {
+            Some(alias) if !at_apex => std::slice::from_ref(alias),
+            _ => &self.rrsets,
+        }
+    }
+
+    /// Whether records of a type at such a name are the service's, whether it has any or not:
+    /// those of the zone's file are not answered.
+    pub(super) fn owns(&self, kind: u16, at_apex: bool) -> bool {
+        let is_alias = self.alias.is_some() && !at_apex;
+        is_alias || matches!(kind, kind::A | kind::AAAA) || self.rrset(kind, at_apex).is_some()
+    }
+
+    /// Whether an alias stands in the place of addresses that are not known yet: then they are
+    /// not denied at an apex.
+    pub(super) fn is_unresolved(&self, at_apex: bool) -> bool {
+        at_apex && self.answer.addresses.is_empty()
     }
 }
 
@@ -83,8 +123,11 @@ impl Table {
 
     fn with_roster(before: &Self, roster: &Arc<Roster>, answers: &AnswerTable) -> Self {
         let same_numbers = Arc::ptr_eq(&before.roster, roster);
+        // Both are in order, and a switch among ten thousand services is to cost little.
+        let mut answered = answers.services.iter().peekable();
         let services = roster.services.iter().enumerate().map(|(slot, name)| {
-            let answer = answers.services.get(name)?;
+            while answered.next_if(|(other, _)| *other < name).is_some() {}
+            let (_, answer) = answered.next_if(|(other, _)| *other == name)?;
             let former = match before.services.get(slot) {
                 Some(former) if same_numbers => former.as_ref(),
                 _ => before.served_by_name(name),
@@ -163,5 +206,77 @@ impl From<&AnswerTable> for Table {
             apexes: answers.serials.keys().cloned().collect(),
         };
         Self::with_roster(&Self::default(), &Arc::new(roster), answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    fn answers(seq: u64, services: &[(&str, &str)]) -> AnswerTable {
+        let services = services.iter().map(|&(name, address)| {
+            let addresses: Vec<IpAddr> = vec![address.parse().unwrap()];
+            let answer = ServiceAnswer {
+                names: Vec::new(),
+                addresses,
+                ttl_secs: 30,
+            };
+            (ServiceName::from(name), answer)
+        });
+        AnswerTable {
+            seq,
+            services: services.collect(),
+            serials: BTreeMap::from([("t".into(), 7)]),
+        }
+    }
+
+    fn zones(services: &[&str]) -> Zones {
+        Zones::of_services(services.iter().map(|&name| name.into()).collect())
+    }
+
+    #[test]
+    fn what_did_not_change_is_shared_from_one_table_to_the_next() {
+        let zones = zones(&["a", "b", "c"]);
+        let before = Table::next(
+            &Table::default(),
+            &zones,
+            &answers(1, &[("a", "192.0.2.1"), ("c", "192.0.2.3")]),
+        );
+        let after = Table::next(
+            &before,
+            &zones,
+            &answers(
+                2,
+                &[("a", "192.0.2.1"), ("b", "192.0.2.2"), ("c", "192.0.2.9")],
+            ),
+        );
+        let shared = |slot: usize| match (&before.services[slot], &after.services[slot]) {
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            _ => false,
+        };
+        assert_eq!([0, 1, 2].map(shared), [true, false, false]);
+        assert!(before.served(1).is_none() && after.served(1).is_some());
+        let rdata = after.served(2).and_then(|served| served.rrset(kind::A));
+        assert_eq!(rdata.unwrap().rdata().next(), Some(&[192, 0, 2, 9][..]));
+    }
+
+    #[test]
+    fn a_table_fits_zones_that_it_was_not_made_for() {
+        let (old, new) = (zones(&["a", "c"]), zones(&["b", "c"]));
+        let made = answers(
+            3,
+            &[("a", "192.0.2.1"), ("b", "192.0.2.2"), ("c", "192.0.2.3")],
+        );
+        let free = Table::from(&made);
+        let fitted = free.fitted(&new).into_owned();
+        assert_eq!(fitted, Table::next(&Table::default(), &new, &made));
+        assert!(matches!(fitted.fitted(&new), Cow::Borrowed(_)));
+        let first = Table::next(&Table::default(), &old, &made)
+            .fitted(&new)
+            .into_owned();
+        assert!(first.served(0).is_none(), "the old zones had no b");
+        assert!(first.served(1).is_some());
+        assert_eq!(first.seq(), 3);
     }
 }

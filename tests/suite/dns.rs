@@ -10,7 +10,10 @@ mod client;
 mod crowd;
 mod equivalence;
 mod messages;
+mod moved;
 mod naive;
+mod peers;
+mod random;
 mod rules;
 mod sockets;
 mod tcp;
@@ -108,6 +111,7 @@ fn table(seq: u64, services: &[(&str, &[&str], u32)]) -> Table {
                 names: Vec::new(),
                 addresses,
                 ttl_secs,
+                ..ServiceAnswer::default()
             },
         )
     });

@@ -379,6 +379,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_all_hold_too_much_those_end_that_hold_more_than_their_share() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = server(100, 2);
+        server.held_octets.store(HELD_OCTETS + 1, Ordering::Relaxed);
+        let (mut small, stream) = accepted(&listener).await;
+        server.admit(stream, "127.0.0.1:1".parse().unwrap());
+        let (mut large, stream) = accepted(&listener).await;
+        server.admit(stream, "127.0.0.1:2".parse().unwrap());
+        large.write_all(&[0xff; 3 * FAIR_OCTETS]).await.unwrap();
+        let mut rest = Vec::new();
+        // Closed with octets unread, or without: either way it ends.
+        let _ = large.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+        assert!(is_answered(&mut small).await);
+        drop((small, large));
+        server.all_gone().await;
+        let closed = server.publisher.tcp_counters().counted().closed;
+        assert_eq!((closed[0], closed[3]), (("client", 1), ("limit", 1)));
+        let held = server.held_octets.load(Ordering::Relaxed);
+        assert_eq!(held, HELD_OCTETS + 1, "all was given back");
+    }
+
+    #[tokio::test]
     async fn a_connection_that_waits_is_small() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = server(100, 2);

@@ -33,10 +33,7 @@ use counters::Reason;
 use limits::{Limits, client_of};
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{net::TcpStream, sync::Notify, time::Instant};
@@ -47,8 +44,6 @@ pub(super) struct Server {
     handler: Handler,
     publisher: Publisher,
     admission: Mutex<Admission>,
-    /// `Limits::patience_ms` for as many as are open.
-    patience_ms: AtomicU64,
     /// What the connections hold in buffers.
     held_octets: AtomicUsize,
     started: Instant,
@@ -70,6 +65,8 @@ impl Server {
     pub(super) fn new(publisher: Publisher) -> Arc<Self> {
         let asked = publisher.state().settings.tcp.clone();
         let limits = within_descriptors(&asked);
+        let counters = publisher.tcp_counters();
+        counters.set_patience_ms(limits.patience_ms(0));
         Arc::new(Self {
             handler: Handler::new(publisher.clone()),
             publisher,
@@ -78,7 +75,6 @@ impl Server {
                 asked,
                 limits,
             }),
-            patience_ms: AtomicU64::new(limits.patience_ms(0)),
             held_octets: AtomicUsize::new(0),
             started: Instant::now(),
             gone: Notify::new(),
@@ -144,7 +140,7 @@ impl Server {
         let most = admission.limits.connections;
         admission.connections.shrink_to(most);
         self.set_patience(&admission);
-        let patience_ms = self.patience_ms();
+        let patience_ms = self.publisher.tcp_counters().patience_ms();
         admission
             .connections
             .end_overdue(self.now_ms(), patience_ms);
@@ -185,11 +181,7 @@ impl Server {
 
     fn set_patience(&self, admission: &Admission) {
         let patience_ms = admission.limits.patience_ms(admission.connections.len());
-        self.patience_ms.store(patience_ms, Ordering::Relaxed);
-    }
-
-    fn patience_ms(&self) -> u64 {
-        self.patience_ms.load(Ordering::Relaxed)
+        self.publisher.tcp_counters().set_patience_ms(patience_ms);
     }
 
     fn now_ms(&self) -> u64 {

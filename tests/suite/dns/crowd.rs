@@ -36,12 +36,26 @@ impl Program {
             [server]
             name = "ns1"
             dns = ["{server}"]
-            http = "127.0.0.1:{}"
+            http = "127.0.0.1:{1}"
             tcp = {{ connections = 15000, idle = "1h" }}
             [[zone]]
             name = "example.com"
             ns = ["ns1.example.com"]
+            [[target]]
+            name = "primary"
+            addresses = ["127.0.0.1"]
+            [[monitor]]
+            name = "port"
+            kind = "tcp"
+            port = {0}
+            interval = "60s"
+            [[service]]
+            name = "www"
+            names = ["www.example.com"]
+            targets = ["primary"]
+            monitors = ["port"]
             "#,
+            server.port(),
             server.port() + 1
         );
         std::fs::write(&config, text).unwrap();
@@ -74,7 +88,7 @@ fn connect(server: SocketAddr, number: usize) -> TcpStream {
 }
 
 fn ask(stream: &mut TcpStream) {
-    let octets = query("example.com", RecordType::SOA).to_vec().unwrap();
+    let octets = query("www.example.com", RecordType::A).to_vec().unwrap();
     stream.write_all(&framed(&octets)).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();

@@ -119,6 +119,26 @@ fn a_thousand_queries_at_once_are_all_answered_in_their_order() {
 }
 
 #[test]
+fn answers_that_are_due_together_leave_in_one_write() {
+    serving(LOCAL, &published(), |bound| {
+        let mut stream = connected(bound[0]);
+        let count = 100;
+        let octets = pipeline(count, "www.example.com", RecordType::A);
+        assert!(octets.len() < 4_096, "the server reads them at once");
+        stream.write_all(&octets).unwrap();
+        let mut replies = [0; 65_536];
+        // So little is one segment on loopback: whoever reads once has all of one write.
+        let length = stream.read(&mut replies).unwrap();
+        let mut whole = &replies[..length];
+        for _ in 0..count {
+            let (length, more) = whole.split_first_chunk::<2>().unwrap();
+            whole = &more[usize::from(u16::from_be_bytes(*length))..];
+        }
+        assert!(whole.is_empty());
+    });
+}
+
+#[test]
 fn whoever_closes_its_side_is_answered_first() {
     serving(LOCAL, &published(), |bound| {
         let mut stream = connected(bound[0]);
@@ -326,6 +346,36 @@ fn the_oldest_connection_makes_room() {
                 break;
             }
             assert!(began.elapsed() < LATE);
+        }
+    });
+}
+
+/// What the keepalive option says to one who asks (RFC 7828), s/10.
+fn told_keepalive(stream: &mut TcpStream) -> u16 {
+    let mut asked = query("www.example.com", RecordType::A).to_vec().unwrap();
+    // OPT with an empty option 11.
+    asked[11] = 1;
+    asked.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    stream.write_all(&framed(&asked)).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).unwrap();
+    let (_, option) = reply.split_last_chunk::<6>().unwrap();
+    assert_eq!(option[..4], [0, 11, 0, 2], "{reply:?}");
+    u16::from_be_bytes([option[4], option[5]])
+}
+
+#[test]
+fn whoever_asks_is_told_how_long_it_may_be_silent_and_less_as_the_cap_nears() {
+    let publisher = published();
+    limited(&publisher, 8, 60_000);
+    serving(LOCAL, &publisher, |bound| {
+        let mut streams = Vec::new();
+        for told in [600, 600, 600, 600, 600, 600, 330, 60] {
+            let mut stream = connected(bound[0]);
+            assert_eq!(told_keepalive(&mut stream), told);
+            streams.push(stream);
         }
     });
 }

@@ -128,6 +128,17 @@ fn every_odd_query_is_answered_as_written() {
     assert!(count > 150, "cases were lost: {count}");
 }
 
+#[test]
+fn port_0_cannot_be_answered() {
+    let asked = octets("1234 0000 0001 0000 0000 0000 \"www.example.com\" 0001 0001");
+    let handler = Handler::new(PUBLISHED.clone());
+    let source = "198.51.100.100:0".parse().unwrap();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let asker = Asker { source, transport };
+        assert_eq!(handler.handle(&asked, &asker, NOW_SECS), None);
+    }
+}
+
 /// A query for a name at which nothing is known, with options.
 fn with_options(name: &str, payload_octets: u16, options: &[u8]) -> Vec<u8> {
     let mut octets = octets("1234 0000 0001 0000 0000 0001");
@@ -290,6 +301,50 @@ fn what_the_configuration_does_not_tell_is_not_told() {
     }
 }
 
+#[test]
+fn letter_case_makes_no_reply_longer() {
+    for (name, kind) in [
+        ("www.example.com", RecordType::A),
+        ("www.example.com", RecordType::MX),
+        ("nothing.at.all.example.com", RecordType::A),
+        ("x.sub.example.com", RecordType::A),
+        ("mx.example.com", RecordType::MX),
+        ("example.com", RecordType::NS),
+        ("example.com", RecordType::SOA),
+        ("many.example.com", RecordType::A),
+    ] {
+        let ask = |name: &str| {
+            let asked = with_edns(query(name, kind), 1_232).to_vec().unwrap();
+            let reply = reply(&asked, Transport::Udp).unwrap();
+            assert!(
+                reply[12..].starts_with(&wire_name(name)),
+                "{name} is echoed"
+            );
+            let records = Message::from_vec(&reply).unwrap();
+            (
+                reply.len(),
+                records.answers,
+                records.authorities,
+                records.additionals,
+            )
+        };
+        let lower = ask(name);
+        let upper: String = name.to_uppercase();
+        let mixed: String = (0..)
+            .zip(name.chars())
+            .map(|(index, c)| {
+                if index % 3 == 0 {
+                    c.to_ascii_uppercase()
+                } else {
+                    c
+                }
+            })
+            .collect();
+        assert_eq!(ask(&upper), lower, "{name} {kind}");
+        assert_eq!(ask(&mixed), lower, "{name} {kind}");
+    }
+}
+
 /// The queries of the cases, and some of ordinary kinds.
 static QUERIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let lines = include_str!("cases/wire.txt").lines();
@@ -351,6 +406,7 @@ proptest! {
             // QR, the opcode and RD as asked; RA, Z, AD and CD clear.
             prop_assert_eq!(reply[2] & 0xf9, 0x80 | octets[2] & 0x79);
             prop_assert_eq!(reply[3] & 0xf0, 0);
+            prop_assert!(transport == Transport::Udp || reply[2] & 0x02 == 0, "TC over TCP");
             let question = question_of(&octets);
             prop_assert_eq!(reply[4..6] == [0, 1], question.is_some());
             if let Some(question) = question {
