@@ -56,7 +56,7 @@ impl Publisher {
         // The former zones, where nobody else has them, go here and not on the query path.
         drop(
             self.state
-                .rcu(|old| DnsState::new(&zones, &table, &old.settings)),
+                .rcu(move |old| DnsState::new(&zones, &table, &old.settings)),
         );
     }
 
