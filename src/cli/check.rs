@@ -63,6 +63,7 @@ fn check(path: &Path) -> Checklist {
             advice::policies(&case, &accepted, &judge, &mut checklist);
             advice::static_names(&case, &accepted, &mut checklist);
             witnesses::silent(&case, &accepted, &mut checklist);
+            advice::hostnames(&case, &accepted, &mut checklist);
             timing::measure(&case, &accepted, &judge, &mut checklist);
         }
     }

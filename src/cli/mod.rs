@@ -7,6 +7,7 @@ mod arguments;
 mod check;
 mod demo;
 mod explain;
+mod hostnames;
 mod init;
 pub mod log;
 mod order;

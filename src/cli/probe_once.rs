@@ -1,6 +1,6 @@
 //! `sidestep probe`: one round now, with a trace of each probe.
 
-use super::{Failed, Outcome, arguments::ProbeArguments, print};
+use super::{Failed, Outcome, arguments::ProbeArguments, hostnames, print};
 use crate::{
     config,
     daemon::sources::resolve_paths,
@@ -66,6 +66,13 @@ pub(super) fn round(path: &Path, service: Option<&str>, json: bool) -> Outcome {
         // Programs have groups of their own: what ends us does not end them. So this listens
         // before the first of them starts.
         let mut end = Ending::listen().map_err(|error| format!("signals: {error}"))?;
+        let failed = tokio::select! {
+            failed = hostnames::resolve(&mut config) => failed,
+            () = end.told() => return Err("interrupted before anything was probed".to_owned()),
+        };
+        if let Some((target, why)) = failed.first() {
+            return Err(format!("target {target}: {why}"));
+        }
         tokio::select! {
             found = one_round(&config, service.as_ref()) => Ok(found),
             () = end.told() => Err("interrupted: the probes were ended".to_owned()),

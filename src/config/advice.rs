@@ -139,7 +139,8 @@ fn families(table: &Table<'_>, config: &Config, service: &Service) {
     let at = table.entry("targets").map(|entry| entry.value_at());
     let mut all = targets(config, service);
     let Some(primary) = all.next() else { return };
-    for backup in all {
+    // What a hostname has is not known here.
+    for backup in all.filter(|backup| backup.cname.is_none()) {
         for (word, is_of) in [
             ("IPv4", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
             ("IPv6", IpAddr::is_ipv6),
@@ -175,6 +176,9 @@ fn monitors(table: &Table<'_>, config: &Config, service: &Service) {
 }
 
 fn reaches(monitor: &Monitor, target: &Target) -> bool {
+    if target.cname.is_some() && target.probe_at.is_empty() {
+        return true; // its addresses are not known yet
+    }
     target
         .probed_at()
         .iter()

@@ -133,6 +133,10 @@ fn targets<'t>(
         if let (Some(name), Some(target)) = (table.text("name"), target) {
             seen.take(top.doc, name);
             places.add_table("target", name.value, &table);
+            let records = table.texts("records").map(|records| records.value);
+            for (index, record) in records.into_iter().flatten().enumerate() {
+                places.add("target", name.value, &format!("records.{index}"), record.at);
+            }
             tables.push((table, target.name.clone()));
             targets.entry(target.name.clone()).or_insert(target);
         }

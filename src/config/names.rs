@@ -53,7 +53,7 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName, String> {
         } else if label.len() > 63 {
             return wrong("a label is longer than 63 characters");
         } else if label == "*" {
-            return wrong("wildcards are not served here; write each name out");
+            return wrong("'*' stands for names only as the first label of a service's name");
         } else if !label.bytes().all(allowed) {
             return wrong("use letters, digits, '-', '_' and dots");
         } else if label.starts_with('-') || label.ends_with('-') {
@@ -61,6 +61,28 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName, String> {
         }
     }
     Ok(DnsName::from(name))
+}
+
+/// Reads a service's name: a domain name, or a wildcard, whose first label is `*`.
+pub(super) fn owner_name(text: &str) -> Result<DnsName, String> {
+    let Some(below) = text.strip_prefix("*.") else {
+        return dns_name(text);
+    };
+    let word = shown(text);
+    let named = |error: String| match error.split_once(" is no domain name: ") {
+        Some((_, why)) => format!("'{word}' is no domain name: {why}"),
+        None => error,
+    };
+    let below = dns_name(below).map_err(named)?;
+    match below.as_str() {
+        "." => Err(format!(
+            "'{word}' is no name of a service: it would be every name there is"
+        )),
+        below if below.len() > 251 => Err(format!(
+            "'{word}' is no domain name: it is longer than 253 characters"
+        )),
+        below => Ok(DnsName::from(format!("*.{below}"))),
+    }
 }
 
 /// Names of one kind and where they were first written.
@@ -127,6 +149,26 @@ mod tests {
         ] {
             assert_eq!(dns_name(text), Ok(DnsName::from(name)));
         }
+    }
+
+    #[test]
+    fn a_wildcard_is_the_whole_first_label_of_a_services_name() {
+        let long = |last: usize| format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(last));
+        for (text, name) in [
+            ("*.Example.com.", Some("*.example.com")),
+            ("www.example.com", Some("www.example.com")),
+            ("*", None),
+            ("*.", None),
+            ("**.example.com", None),
+            ("a*.example.com", None),
+            ("www.*.example.com", None),
+            ("*.*.example.com", None),
+            (&format!("*.{}", long(59)), Some(&format!("*.{}", long(59)))),
+            (&format!("*.{}", long(60)), None),
+        ] {
+            assert_eq!(owner_name(text).ok(), name.map(DnsName::from), "{text}");
+        }
+        assert!(dns_name("*.example.com").is_err(), "of services only");
     }
 
     #[test]

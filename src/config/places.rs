@@ -59,6 +59,34 @@ impl Places {
         self.error("target", name, key, message.into())
     }
 
+    /// An error at a byte of one of a target's `records`, by its number from 0.
+    pub fn record(
+        &self,
+        name: &TargetName,
+        index: usize,
+        offset: usize,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        let place = ("target", name.to_string(), format!("records.{index}"));
+        let Some(&at) = self.offsets.get(&place) else {
+            return self.target(name, "records", message);
+        };
+        // Behind the quote, where the text stands as it is meant: escapes would shift it.
+        let quoted = self.text.get(at..).unwrap_or_default();
+        let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter();
+        let quote = quotes
+            .filter(|quote| quoted.starts_with(quote))
+            .map(str::len)
+            .next();
+        let within = at + quote.unwrap_or(0);
+        let before = self.text.get(within..within + offset);
+        let at = match before {
+            Some(before) if !before.contains(['\\', '\n']) => within + offset,
+            _ => at,
+        };
+        Diagnostic::error_at(&*self.file, &self.text, at, message)
+    }
+
     /// An error at a key of a monitor, such as `"ca"`; inline monitors have places too.
     pub fn monitor(&self, name: &MonitorName, key: &str, message: impl Into<String>) -> Diagnostic {
         self.error("monitor", name, key, message.into())

@@ -49,6 +49,14 @@ pub(super) fn server(top: &Table<'_>) -> ServerConfig {
         server.dns = sockets.collect();
         distinct(doc, &texts, &server.dns);
     }
+    if table.is_written("resolvers") {
+        let texts = table.needed_texts("resolvers", "[server]", MAX_ADDRESSES);
+        let sockets = texts
+            .iter()
+            .filter_map(|&text| socket(doc, text, "127.0.0.1:53"));
+        server.resolvers = sockets.collect();
+        distinct(doc, &texts, &server.resolvers);
+    }
     match table.text("http") {
         Some(text) if text.value == "none" => server.http = None,
         Some(text) => server.http = socket(doc, text, "127.0.0.1:8053"),

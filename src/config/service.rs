@@ -3,7 +3,7 @@
 use super::{
     document::{Document, Field, shown},
     monitor,
-    names::{Seen, dns_name},
+    names::{Seen, owner_name},
     places::Places,
     table::{Table, type_of},
     zone::OwnedName,
@@ -97,7 +97,7 @@ fn names(
     let doc = table.doc;
     let mut names = Vec::new();
     for text in table.needed_texts("names", what, MAX_NAMES) {
-        let name = match dns_name(text.value) {
+        let name = match owner_name(text.value) {
             Ok(name) if name.as_str() == "." => {
                 doc.error(
                     text.at,

@@ -2,10 +2,12 @@
 
 use super::{
     document::{Document, Field, shown},
-    monitor, server,
+    monitor,
+    names::dns_name,
+    server,
     table::Table,
 };
-use crate::model::{Monitor, MonitorName, ProbeAddress, Require, Target};
+use crate::model::{DnsName, Monitor, MonitorName, ProbeAddress, Require, Target};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -13,6 +15,8 @@ use std::{
 
 /// No answer needs more addresses than this.
 const MAX_ADDRESSES: usize = 64;
+/// Nor more records beside them.
+const MAX_RECORDS: usize = 64;
 
 /// Reads a target but for its settings of monitors; `None` where it has no name.
 pub(super) fn read(table: &Table<'_>) -> Option<Target> {
@@ -21,12 +25,19 @@ pub(super) fn read(table: &Table<'_>) -> Option<Target> {
         Some(name) => format!("target '{}'", shown(name.value)),
         None => "a target".to_owned(),
     };
-    let addresses = addresses(table, &what);
+    let cname = cname(table, &what);
+    let addresses = if table.is_written("cname") {
+        Vec::new()
+    } else {
+        addresses(table, &what)
+    };
     let probe_at = probe_at(table, &what);
     let labels = table.text_table("labels").into_iter();
     let labels = labels.map(|(key, value)| (key.value.to_owned(), value.value.to_owned()));
     Some(Target {
         addresses,
+        records: records(table, &what),
+        cname,
         probe_at,
         require: table
             .word("require", &[("all", Require::All), ("any", Require::Any)])
@@ -36,6 +47,42 @@ pub(super) fn read(table: &Table<'_>) -> Option<Target> {
         monitor: BTreeMap::new(),
         name: name?.value.into(),
     })
+}
+
+/// The hostname that a target is; it answers nothing beside it.
+fn cname(table: &Table<'_>, what: &str) -> Option<DnsName> {
+    let text = table.text("cname")?;
+    for key in ["addresses", "records"] {
+        if table.is_written(key) {
+            let message = format!(
+                "{what} has a `cname`, which stands alone: remove `{key}`, or make a target of its own of it"
+            );
+            table.doc.error(table.at_key(key), message);
+        }
+    }
+    match dns_name(text.value) {
+        Ok(name) if name.as_str() == "." => {
+            let message = "the root is no host: write a hostname such as \"lb.example.net.\"";
+            table.doc.error(text.at, message);
+            None
+        }
+        Ok(name) => Some(name),
+        Err(error) => {
+            table.doc.error(text.at, error);
+            None
+        }
+    }
+}
+
+/// Records beside the addresses, as they are written: what they say is for others to read.
+fn records(table: &Table<'_>, what: &str) -> Vec<String> {
+    if !table.is_written("records") {
+        return Vec::new();
+    }
+    let texts = table.needed_texts("records", what, MAX_RECORDS);
+    let records: Vec<String> = texts.iter().map(|text| text.value.to_owned()).collect();
+    server::distinct(table.doc, &texts, &records);
+    records
 }
 
 fn addresses(table: &Table<'_>, what: &str) -> Vec<IpAddr> {

@@ -115,6 +115,11 @@ pub const SERVER: &[Key] = &[
         "folder of the policies, watched; default \"policies\"",
     ),
     key(
+        "resolvers",
+        Texts,
+        "who is asked what the hostnames of targets are: [\"127.0.0.1:53\"]; default those of /etc/resolv.conf",
+    ),
+    key(
         "identity",
         Text,
         "what id.server, hostname.bind and NSID are told; default the node's name; \"\" refuses",
@@ -216,6 +221,16 @@ pub const TARGET: &[Key] = &[
         "addresses",
         Texts,
         "what DNS answers: 1 to 64 IPv4 or IPv6 addresses",
+    ),
+    key(
+        "records",
+        Texts,
+        "answered beside the addresses and moved with them, as a zone file has them: [\"MX 10 mx2\", \"HTTPS 1 . alpn=h2\"]; relative names lie in the zone of the service's first name; never A, AAAA, CNAME, SOA, NS or DNSSEC",
+    ),
+    key(
+        "cname",
+        Text,
+        "a hostname in the place of addresses: \"lb.example.net.\"; answered as a CNAME, at a zone's apex by what it is resolved to; probed there, unless there is a `probe_at`",
     ),
     key(
         "probe_at",
@@ -408,7 +423,7 @@ pub const SERVICE: &[Key] = &[
     key(
         "names",
         Texts,
-        "domain names whose A and AAAA records it owns, 1 to 100",
+        "domain names whose A and AAAA records it owns, 1 to 100; \"*.example.com\" is every name below that has no records of its own",
     ),
     key(
         "targets",

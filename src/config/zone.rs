@@ -103,7 +103,9 @@ pub(super) fn outside(
 /// Makes zones for names: the shortest name of a service is an apex, and so is every other name
 /// that lies in no made zone. In the order of their names.
 pub(super) fn made(names: &BTreeMap<DnsName, OwnedName>) -> Vec<ZoneConfig> {
-    let mut shortest_first: Vec<&DnsName> = names.keys().collect();
+    // A wildcard is no apex: its zone is the name below which it stands.
+    let apex = |name| DnsName::below_wildcard(name).unwrap_or(name);
+    let mut shortest_first: Vec<&str> = names.keys().map(apex).collect();
     shortest_first.sort_by_key(|name| (name.split('.').count(), name.len()));
     let mut apexes: BTreeSet<&str> = BTreeSet::new();
     for name in shortest_first {

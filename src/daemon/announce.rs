@@ -118,6 +118,13 @@ fn news(event: &Event) {
                 tracing::info!(%service, %serving, "the service and its shadow agree again");
             }
         }
+        What::Resolved(report) => {
+            let (target, hostname) = (&report.target, &report.hostname);
+            match &report.error {
+                Some(error) => tracing::warn!(%target, %hostname, error, "cannot be resolved"),
+                None => tracing::info!(%target, %hostname, to = ?report.addresses, "resolved"),
+            }
+        }
         What::Gap(gap) => tracing::warn!(lost = gap.lost, why = %gap.why, "events are missing"),
         What::Tick {}
         | What::Probe(_)

@@ -21,7 +21,7 @@ use crate::{
         orders::{self, Answered, Force, Ordered, ServiceMove},
     },
     journal::{Journal, Kept},
-    model::{OnReload, ServiceName, TargetName, Timestamp},
+    model::{Config, OnReload, ServiceName, TargetName, Timestamp},
     policy::{self, Library},
     probe::Series,
 };
@@ -33,6 +33,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::watch;
 
 /// The fold looks up at least this often, so that its watchers see it alive.
 const LOOK_UP: Duration = Duration::from_millis(500);
@@ -146,6 +147,8 @@ pub(super) struct Fold {
     pub(super) announcer: Announcer,
     /// Hears every event; for the tour and for tests.
     pub(super) tap: Option<Sender<Event>>,
+    /// The configuration in force, hostnames resolved: for those who follow it.
+    pub(super) in_force: watch::Sender<Arc<Config>>,
     /// The zones in force; `None` before the first reload.
     pub(super) zones: Option<Arc<Zones>>,
     /// The last offered answers.
@@ -285,6 +288,11 @@ impl Fold {
             self.journal.snapshot(self.state.clone());
         }
         self.tally.evaluated(asked);
+        let follows = |event: &Event| matches!(event.what, What::Config(_) | What::Resolved(_));
+        if events.iter().any(follows) {
+            let config = Arc::clone(&self.state.world().config);
+            self.in_force.send_replace(config);
+        }
         if events.iter().any(may_hasten) {
             self.quiet_until = None;
         }

@@ -4,7 +4,7 @@
 use super::{fold::Present, reload_gate::ReloadGate};
 use crate::{
     config::{self, Loaded, Paths},
-    dns::{self, Zones},
+    dns::{self, MovedTypes, Zones},
     failover::{
         self,
         input::ZoneVersion,
@@ -162,12 +162,23 @@ impl Judge {
             self.passed.clear();
         }
         let mut config = case.loaded.config.clone();
-        let mut errors = placed(case, probe::problems(&config));
+        // Hostnames are not resolved here, and are probed all the same.
+        let probed = failover::hostname::stood_in(&config);
+        let mut errors = placed(case, probe::problems(&probed));
         let mut warnings = case.loaded.warnings.clone();
+        for found in dns::moved_records(&config) {
+            let places = &case.loaded.places;
+            let placed = places.record(&found.target, found.index, found.offset, found.message);
+            if found.is_warning {
+                warnings.push(placed.warning());
+            } else {
+                errors.push(placed);
+            }
+        }
         if self.lenient {
             warnings.append(&mut errors);
         }
-        let lacking = placed(case, probe::advice(&config));
+        let lacking = placed(case, probe::advice(&probed));
         warnings.extend(lacking.into_iter().map(Diagnostic::warning));
         let scripts = self
             .compile(case, &mut config, &mut warnings)
@@ -442,7 +453,7 @@ fn zones(
         included.insert(path.to_owned());
         let text: Arc<str> = match case.beside.get(path) {
             Some(text) => Arc::clone(text),
-            None => config::read(path)
+            None => config::read_zone(path)
                 .map_err(|found| std::io::Error::other(found.message))?
                 .into(),
         };
@@ -450,7 +461,9 @@ fn zones(
         texts.insert(path.to_owned(), Arc::clone(&text));
         Ok(text.as_ref().to_owned())
     };
-    let built = Zones::build(&inputs, &config.services, &config.server.name, &mut read);
+    let moved = MovedTypes::of(config);
+    let (services, name) = (&config.services, &config.server.name);
+    let built = Zones::build_moving(&inputs, services, &moved, name, &mut read);
     warnings.extend(built.warnings);
     let hash_included = hashes.finalize();
     match built.zones {
@@ -461,7 +474,11 @@ fn zones(
         Ok(zones) => {
             let version = |zone: &ZoneConfig| {
                 let text = case.zones.get(&zone.name).map_or("", |text| text);
-                let made = format!("{:?}", zone.source);
+                let mut made = format!("{:?}", zone.source);
+                // What moves with targets is taken out of the static records.
+                if moved != MovedTypes::default() {
+                    made += &format!("{moved:?}");
+                }
                 let hash = digest(&[text, &made, &format!("{hash_included:?}")]);
                 ZoneVersion {
                     apex: zone.name.clone(),

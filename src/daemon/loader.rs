@@ -26,7 +26,6 @@ use crate::{
     },
     journal::Kept,
     model::{Config, Diagnostic, PolicyName, PolicyVersion, Service, config::ServerConfig},
-    probe::{Plan, Prober},
 };
 use std::{
     collections::BTreeSet,
@@ -100,8 +99,6 @@ pub(super) struct Loader {
     /// Files that zone files include, of the zones in force and of refused ones.
     pub(super) included: BTreeSet<PathBuf>,
     pub(super) fold: SyncSender<Message>,
-    pub(super) prober: Arc<Prober>,
-    pub(super) runtime: tokio::runtime::Handle,
     pub(super) watcher: Option<Watcher>,
     pub(super) shown: Arc<Mutex<Loading>>,
     pub(super) tally: Arc<Tally>,
@@ -128,16 +125,11 @@ impl Loader {
     /// Puts what was loaded first in force. Where it would move a service that wants to be asked,
     /// what was in force `before` the restart goes on, and the loader offers the rest again.
     pub(super) fn start(&mut self, before: Option<Kept>) {
-        let mut reloaded = self.put_first(before.is_none());
-        if let Some(Reloaded::Pending { .. }) = reloaded {
+        if let Some(Reloaded::Pending { .. }) = self.put_first(before.is_none()) {
             if let Some(kept) = before {
                 self.go_back_to(&kept);
             }
-            reloaded = self.put_first(true);
-        }
-        if reloaded.is_some() {
-            let plan = Arc::new(Plan::of(&self.accepted.config));
-            self.runtime.block_on(self.prober.replace(plan));
+            self.put_first(true);
         }
     }
 
@@ -386,8 +378,6 @@ impl Loader {
             Ok(Reloaded::InForce { moved }) => {
                 changed.extend(self.waits_for_restart(&case.loaded.config.server));
                 self.answering.publish(&case.loaded.config.server);
-                self.runtime
-                    .block_on(self.prober.replace(Arc::new(Plan::of(&accepted.config))));
                 report.taken = changed;
                 report.moved = moved;
                 self.in_force = case;

@@ -6,6 +6,7 @@
 //! | loader | watches files, judges what changed, hands the fold what is good |
 //! | journal | writes what became true |
 //! | probe | all probes and witnesses |
+//! | hostnames | what targets are elsewhere, resolved again and again; the plan of the probes |
 //! | tokio workers | DNS, HTTP and control sockets, signals |
 //!
 //! Nothing but [`clock`] reads a clock for the fold. Queries are answered from a pointer that the
@@ -18,6 +19,7 @@ pub mod clock;
 mod first;
 mod fold;
 mod gate;
+mod hostnames;
 pub mod judge;
 mod kept;
 mod loader;
@@ -45,7 +47,7 @@ use crate::{
     dns::{self, Publisher},
     failover::{Event, operations::Operations},
     journal::{self, Journal, Recovered},
-    model::Diagnostic,
+    model::{Config, Diagnostic},
     policy::Library,
 };
 use announce::Announcer;
@@ -201,6 +203,7 @@ impl Daemon {
         let known = recovered.state.world();
         let last = (known.seq > 0).then_some(known.at);
         let clock = Clock::start(last, known.wall_offset_ms);
+        let (in_force, follows) = signal::channel(Arc::default());
         let beginning = Beginning {
             recovered,
             gate,
@@ -209,13 +212,14 @@ impl Daemon {
             tally: Arc::clone(&tally),
             looked_up_at: Arc::clone(&looked_up_at),
             tap: options.tap,
+            in_force,
         };
         let mut threads = vec![fold_thread(beginning, inbox)?];
 
         let (prober, probing) =
             probing::start(fold.clone(), server.name.clone(), Arc::clone(&tally))?;
-        let prober = Arc::new(prober);
         threads.push(probing);
+        threads.push(hostnames::start(fold.clone(), prober, follows)?);
         let mut tasks = Vec::new();
 
         let (orders, ordered) = sync_channel(ORDERS);
@@ -224,11 +228,7 @@ impl Daemon {
         let watcher = watch_for(&orders);
         let loader = {
             let (path, fold, accepted) = (path.to_owned(), fold.clone(), Arc::clone(&accepted));
-            let (runtime, shown, tally) = (
-                runtime.handle().clone(),
-                Arc::clone(&shown),
-                Arc::clone(&tally),
-            );
+            let (shown, tally) = (Arc::clone(&shown), Arc::clone(&tally));
             move || Loader {
                 judge: Judge::remembering(passed),
                 included: accepted.included.keys().cloned().collect(),
@@ -240,8 +240,6 @@ impl Daemon {
                 path,
                 accepted,
                 fold,
-                prober,
-                runtime,
                 watcher,
                 shown,
                 tally,
@@ -440,6 +438,7 @@ struct Beginning {
     tally: Arc<Tally>,
     looked_up_at: Arc<AtomicI64>,
     tap: Option<Sender<Event>>,
+    in_force: signal::Sender<Arc<Config>>,
 }
 
 fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<JoinHandle<()>> {
@@ -459,6 +458,7 @@ fn fold_thread(beginning: Beginning, inbox: Receiver<Message>) -> io::Result<Joi
             looked_up_at: beginning.looked_up_at,
             announcer: Announcer::default(),
             tap: beginning.tap,
+            in_force: beginning.in_force,
             zones: None,
             table: Arc::default(),
             published: None,

@@ -88,6 +88,7 @@ impl Facts {
                 What::Probe(seen) => index.of_target.entry(&seen.target).or_default(),
                 What::Freshness(report) => index.of_target.entry(&report.target).or_default(),
                 What::Drift(report) => index.of_target.entry(&report.target).or_default(),
+                What::Resolved(report) => index.of_target.entry(&report.target).or_default(),
                 What::Operator(order) => match &order.command {
                     Command::Switch { service, .. }
                     | Command::Hold { service, .. }

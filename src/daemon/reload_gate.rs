@@ -95,6 +95,8 @@ fn face_all(
     if candidates.is_empty() {
         return Vec::new();
     }
+    // What hostnames were resolved to when the facts came is what they are now.
+    let config = &present.state.with_hostnames(config);
     let world = present.state.world();
     let offset_ms = present.facts.offset_ms;
     let index = present.facts.index();

@@ -157,13 +157,14 @@ impl Chain<'_> {
             kind::ANY => here.any(),
             one => Some(one),
         };
-        if here.is_undecided() && matches!(kind, Some(kind::A | kind::AAAA)) {
+        let found = kind.map(|kind| here.records(kind, &self.name));
+        let found = found.filter(|found| !found.is_empty());
+        if found.is_none() && kind.is_some_and(|kind| here.is_unknown(kind)) {
             // A failure is asked again, a denial is cached.
             self.answer = Answer::of(ResponseCode::ServFail);
             return Step::Done;
         }
-        let found = kind.map(|kind| here.records(kind, &self.name));
-        match found.filter(|found| !found.is_empty()) {
+        match found {
             Some(found) => self.answer.answers.extend(found),
             None => {
                 let ceiling_secs = here.served.map_or(u32::MAX, |served| served.ttl_secs);
@@ -266,15 +267,26 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A service has this name and was not decided yet.
-    pub(super) fn is_undecided(&self) -> bool {
-        self.node.service().is_some() && self.served.is_none()
+    /// A service has this name and was not decided yet, or its hostname not resolved: whether it
+    /// has records of a type is not known.
+    pub(super) fn is_unknown(&self, kind: u16) -> bool {
+        match self.served {
+            None => self.node.service().is_some(),
+            Some(served) => {
+                matches!(kind, kind::A | kind::AAAA) && served.is_unresolved(self.is_apex())
+            }
+        }
+    }
+
+    fn is_apex(&self) -> bool {
+        self.node.name().len() == self.zone.apex().len()
     }
 
     /// The RRset of a type; an SOA with the serial that its file says.
     pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
+        let at_apex = self.is_apex();
         match self.served {
-            Some(served) if served.owns(kind) => served.rrset(kind),
+            Some(served) if served.owns(kind, at_apex) => served.rrset(kind, at_apex),
             _ => self.node.rrset(kind),
         }
     }
@@ -294,10 +306,11 @@ impl<'a> At<'a> {
     /// The one type that ANY is answered with (RFC 8482 section 4.1): addresses where a service
     /// has the name, else the first.
     fn any(&self) -> Option<u16> {
-        if self.is_undecided() {
+        if self.is_unknown(kind::A) {
             return Some(kind::A);
         }
-        let served = self.served.and_then(|served| served.first());
+        let at_apex = self.is_apex();
+        let served = self.served.and_then(|served| served.first(at_apex));
         let first = served.or_else(|| self.node.rrsets().next());
         first.map(|set| set.kind)
     }

@@ -8,6 +8,7 @@ mod rules;
 
 use super::{
     fields::kind,
+    moved::MovedTypes,
     name::{LookupName, WireName, text_of},
     store::{
         Zones,
@@ -53,10 +54,22 @@ pub struct Loaded {
 }
 
 impl Zones {
-    /// Builds all zones and lays the services over them. `read` opens zone files and includes.
+    /// Builds all zones and lays the services over them, which have A and AAAA alone. `read`
+    /// opens zone files and includes.
     pub fn build(
         inputs: &[ZoneInput<'_>],
         services: &BTreeMap<ServiceName, Service>,
+        server_name: &str,
+        read: &mut ReadFile<'_>,
+    ) -> Loaded {
+        Self::build_moving(inputs, services, &MovedTypes::default(), server_name, read)
+    }
+
+    /// The same where more than addresses may move.
+    pub fn build_moving(
+        inputs: &[ZoneInput<'_>],
+        services: &BTreeMap<ServiceName, Service>,
+        moved: &MovedTypes,
         server_name: &str,
         read: &mut ReadFile<'_>,
     ) -> Loaded {
@@ -65,6 +78,8 @@ impl Zones {
             zones: Self::of_services(services.keys().cloned().collect()),
             warnings: Vec::new(),
             services: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            moved,
         };
         let apexes: BTreeSet<&str> = inputs
             .iter()
@@ -106,6 +121,9 @@ struct Loader<'r> {
     warnings: Vec<Diagnostic>,
     /// By apex: the services' names in that zone and below no other.
     services: BTreeMap<DnsName, Vec<(WireName, ServiceName)>>,
+    /// Every service by its names, wherever they lie.
+    by_name: BTreeMap<DnsName, ServiceName>,
+    moved: &'r MovedTypes,
 }
 
 /// The longest apex that holds the name.
@@ -149,6 +167,7 @@ impl Loader<'_> {
         let file = inputs.first().map_or(Path::new(""), |input| input.file);
         for service in services.values() {
             for name in &service.names {
+                self.by_name.insert(name.clone(), service.name.clone());
                 let wrong = match (apex_of(name, apexes), WireName::parse(name)) {
                     (Some(apex), Some(owner)) => {
                         let owners = self.services.entry(apex.into()).or_default();
@@ -197,7 +216,8 @@ impl Loader<'_> {
         self.judge(&draft, input);
         self.services_fit(&draft, &given);
         let number = self.zones.next_number();
-        let Some(zone) = draft.finish(name.clone(), number, from_file, rules::is_answered) else {
+        let keeps = |draft: &Draft, set: &[Entry]| self.is_answered(draft, set);
+        let Some(zone) = draft.finish(name.clone(), number, from_file, keeps) else {
             return; // no SOA, which was said
         };
         if !self.zones.insert(zone) {

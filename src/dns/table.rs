@@ -6,6 +6,8 @@
 
 use super::{
     fields::kind,
+    moved,
+    name::WireName,
     store::{
         Roster, Zones,
         rrset::{OwnedRrSet, RrSet},
@@ -38,40 +40,78 @@ pub(super) struct Served {
     pub(super) ttl_secs: u32,
     /// In the order of type numbers.
     rrsets: Vec<OwnedRrSet>,
+    /// The CNAME that stands alone at every name that is no zone's apex.
+    alias: Option<OwnedRrSet>,
 }
 
 impl Served {
-    /// `None` where there is nothing to answer: a service always has an address; without one it
-    /// is as if it were not decided yet, which is a failure and not a denial that resolvers
-    /// would keep.
+    /// `None` where there is nothing to answer: a service always has an address or an alias;
+    /// without one it is as if it were not decided yet, which is a failure and not a denial that
+    /// resolvers would keep.
     fn of(answer: &ServiceAnswer) -> Option<Self> {
         // What a policy may say; a TTL of 0 would never be cached, one of days would outlive
         // the next failover.
         let ttl_secs = answer.ttl_secs.clamp(1, 86_400);
         let set = |kind| OwnedRrSet::of_addresses(kind, ttl_secs, &answer.addresses);
-        let rrsets: Vec<_> = [kind::A, kind::AAAA].into_iter().filter_map(set).collect();
-        (!rrsets.is_empty()).then(|| Self {
+        let mut rrsets: Vec<_> = [kind::A, kind::AAAA].into_iter().filter_map(set).collect();
+        let alias = answer.cname.as_ref().and_then(|name| WireName::parse(name));
+        let alias = alias.and_then(|name| OwnedRrSet::of(kind::CNAME, ttl_secs, [name.octets()]));
+        if rrsets.is_empty() && alias.is_none() {
+            return None;
+        }
+        let mut moved: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
+        let root = DnsName::from(".");
+        let origin = answer.origin.as_ref().unwrap_or(&root);
+        // What cannot be read was refused when the configuration was judged.
+        let read = |text: &String| moved::read(text, origin).ok();
+        for one in answer.records.iter().filter_map(read) {
+            let set = moved.entry(one.kind.into()).or_default();
+            if !set.contains(&one.rdata) {
+                set.push(one.rdata);
+            }
+        }
+        let of = |(kind, rdata)| OwnedRrSet::of(kind, ttl_secs, rdata);
+        rrsets.extend(moved.into_iter().filter_map(of));
+        rrsets.sort_by_key(|set| set.view().kind);
+        Some(Self {
             answer: answer.clone(),
             ttl_secs,
             rrsets,
+            alias,
         })
     }
 
-    /// The RRset of a type, its records in the order to answer them.
-    pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'_>> {
-        let mut sets = self.rrsets.iter().map(OwnedRrSet::view);
+    /// The RRset of a type at a name that is a zone's apex or not, its records in the order to
+    /// answer them.
+    pub(super) fn rrset(&self, kind: u16, at_apex: bool) -> Option<RrSet<'_>> {
+        let mut sets = self.sets(at_apex).iter().map(OwnedRrSet::view);
         sets.find(|set| set.kind == kind)
     }
 
     /// The RRset that ANY is answered with (RFC 8482 section 4.1).
-    pub(super) fn first(&self) -> Option<RrSet<'_>> {
-        self.rrsets.first().map(OwnedRrSet::view)
+    pub(super) fn first(&self, at_apex: bool) -> Option<RrSet<'_>> {
+        self.sets(at_apex).first().map(OwnedRrSet::view)
     }
 
-    /// Whether records of a type at the service's names are the service's, whether it has any
-    /// or not: those of the zone's file are not answered.
-    pub(super) fn owns(&self, kind: u16) -> bool {
-        matches!(kind, kind::A | kind::AAAA) || self.rrset(kind).is_some()
+    /// A CNAME stands alone (RFC 1034 section 3.6.2), and cannot stand at an apex.
+    fn sets(&self, at_apex: bool) -> &[OwnedRrSet] {
+        match &self.alias {
+            Some(alias) if !at_apex => std::slice::from_ref(alias),
+            _ => &self.rrsets,
+        }
+    }
+
+    /// Whether records of a type at such a name are the service's, whether it has any or not:
+    /// those of the zone's file are not answered.
+    pub(super) fn owns(&self, kind: u16, at_apex: bool) -> bool {
+        let is_alias = self.alias.is_some() && !at_apex;
+        is_alias || matches!(kind, kind::A | kind::AAAA) || self.rrset(kind, at_apex).is_some()
+    }
+
+    /// Whether an alias stands in the place of addresses that are not known yet: then they are
+    /// not denied at an apex.
+    pub(super) fn is_unresolved(&self, at_apex: bool) -> bool {
+        at_apex && self.answer.addresses.is_empty()
     }
 }
 

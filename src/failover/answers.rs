@@ -21,33 +21,42 @@ pub struct AnswerTable {
 }
 
 /// What a service's names answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAnswer {
     /// The owner names.
     pub names: Vec<DnsName>,
-    /// A and AAAA together, never empty, without duplicates, in the order to answer them.
+    /// A and AAAA together, without duplicates, in the order to answer them. Empty only while a
+    /// hostname was never resolved.
     pub addresses: Vec<IpAddr>,
+    /// Records beside them, without duplicates, as the targets have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<String>,
+    /// What relative names in the records are relative to: the zone of the first owner name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<DnsName>,
+    /// The hostname that names answer as a CNAME which are no zone's apex; the addresses are
+    /// answered at an apex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<DnsName>,
     /// Their TTL, 1 – 86,400 s; also the ceiling of a negative answer at these names.
     pub ttl_secs: u32,
 }
 
 /// Answers by owner name: what a comparison before and after a change needs.
-pub(super) type ByName = BTreeMap<DnsName, (Vec<IpAddr>, u32)>;
+pub(super) type ByName = BTreeMap<DnsName, ServiceAnswer>;
 
 /// What DNS serves.
 pub fn answers(state: &State) -> AnswerTable {
     let world = state.world();
     let services = world.services.iter().filter_map(|service| {
-        let names = world.config.services.get(&service.name)?.names.clone();
-        let (addresses, ttl_secs) = answer_of(world, service);
-        Some((
-            service.name.clone(),
-            ServiceAnswer {
-                names,
-                addresses,
-                ttl_secs,
-            },
-        ))
+        let configured = world.config.services.get(&service.name)?;
+        let mut answer = answer_of(world, service);
+        answer.names.clone_from(&configured.names);
+        if !answer.records.is_empty() {
+            let zone = configured.names.first();
+            answer.origin = zone.and_then(|name| world.config.zone_of(name)).cloned();
+        }
+        Some((service.name.clone(), answer))
     });
     AnswerTable {
         seq: world.seq,
@@ -75,8 +84,8 @@ pub(super) fn by_name(world: &World) -> ByName {
 }
 
 impl World {
-    /// Addresses and TTL of some services.
-    pub(super) fn answers_of(&self, services: &[usize]) -> Vec<(Vec<IpAddr>, u32)> {
+    /// What some services answer.
+    pub(super) fn answers_of(&self, services: &[usize]) -> Vec<ServiceAnswer> {
         services
             .iter()
             .map(|&index| answer_of(self, &self.services[index]))
@@ -84,15 +93,26 @@ impl World {
     }
 }
 
-/// Addresses and TTL of one service.
-pub(super) fn answer_of(world: &World, service: &ServiceState) -> (Vec<IpAddr>, u32) {
-    let mut addresses = Vec::new();
+/// What one service answers; without its names.
+pub(super) fn answer_of(world: &World, service: &ServiceState) -> ServiceAnswer {
+    let mut answer = ServiceAnswer::default();
     for name in &service.serving {
         for address in living_addresses(world, service, name) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+            if !answer.addresses.contains(&address) {
+                answer.addresses.push(address);
             }
         }
+    }
+    let targets = &world.config.targets;
+    let served = || service.serving.iter().filter_map(|name| targets.get(name));
+    for record in served().flat_map(|target| &target.records) {
+        if !answer.records.contains(record) {
+            answer.records.push(record.clone());
+        }
+    }
+    // A CNAME stands alone: beside others a hostname is answered by its addresses.
+    if service.serving.len() == 1 || answer.addresses.is_empty() {
+        answer.cname = served().find_map(|target| target.cname.clone());
     }
     let configured = world
         .config
@@ -103,7 +123,8 @@ pub(super) fn answer_of(world: &World, service: &ServiceState) -> (Vec<IpAddr>, 
         .decision
         .as_ref()
         .map_or(configured, |decision| decision.ttl_ms);
-    (addresses, super::guard::whole_ttl_secs(ttl_ms))
+    answer.ttl_secs = super::guard::whole_ttl_secs(ttl_ms);
+    answer
 }
 
 /// The addresses of a target; of one with `require = "any"` those that are not dead, unless all

@@ -4,7 +4,7 @@
 //! [`super::State::apply`] over them gives the state again, without asking a policy.
 
 use super::input::{
-    ClockChange, DriftReport, FreshnessReport, Input, OperatorCommand, Refused, Start,
+    ClockChange, DriftReport, FreshnessReport, Input, OperatorCommand, Refused, Resolved, Start,
     WitnessResult, ZoneVersion,
 };
 use crate::model::{
@@ -57,6 +57,8 @@ pub enum What {
     Ended(Ended),
     /// A reload was refused; nothing changed.
     Refused(Refused),
+    /// The hostname of a target was resolved, or could not be.
+    Resolved(Resolved),
     /// What a service's shadow would do changed; nothing is answered by it.
     Shadow(Shadowed),
     /// Events are missing here. Written by the journal alone.
@@ -102,6 +104,7 @@ impl What {
             Self::Freshness(report) => Input::Freshness(report.clone()),
             Self::Drift(report) => Input::Drift(report.clone()),
             Self::Refused(refused) => Input::Refused(refused.clone()),
+            Self::Resolved(report) => Input::Resolved(report.clone()),
             Self::Policy(_)
             | Self::Config(_)
             | Self::Decision(_)
@@ -136,6 +139,7 @@ impl Input {
             Self::Freshness(report) => What::Freshness(report),
             Self::Drift(report) => What::Drift(report),
             Self::Refused(refused) => What::Refused(refused),
+            Self::Resolved(report) => What::Resolved(report),
         };
         vec![what]
     }

@@ -8,7 +8,7 @@ use crate::model::{
     config::WitnessAddress,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Input {
     Drift(DriftReport),
     /// A reload was refused: part of the log, and nothing else.
     Refused(Refused),
+    /// The hostname of a target was resolved, or could not be.
+    Resolved(Resolved),
 }
 
 /// Who runs: written at every start.
@@ -243,4 +245,20 @@ pub struct DriftReport {
     pub target: TargetName,
     /// How many.
     pub differences: i64,
+}
+
+/// What the hostname of a target was resolved to: told at a start, and where it changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Whose hostname.
+    pub target: TargetName,
+    /// The hostname: an answer that comes after a reload changed it counts no longer.
+    pub hostname: DnsName,
+    /// What it is, in their order, at most 64; where only one family could be resolved with what
+    /// the other was before. Empty where nothing is known: then what it was before stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// Why it could not be resolved, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

@@ -20,6 +20,7 @@ pub mod answers;
 pub mod evaluate;
 pub mod event;
 mod guard;
+pub mod hostname;
 pub mod input;
 mod isolation;
 pub mod lens;

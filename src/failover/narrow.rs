@@ -109,6 +109,14 @@ impl State {
     pub fn catch_up(&mut self, other: &Self) {
         let other = other.world();
         let world = Arc::make_mut(&mut self.world);
+        for target in &mut world.targets {
+            if let Some(known) = other.target(&target.name) {
+                target.clone_from(known);
+            }
+        }
+        world.take_hostnames();
+        let names: Vec<_> = world.targets.iter().map(|one| one.name.clone()).collect();
+        names.iter().for_each(|name| world.probe_elsewhere(name));
         for group in &mut world.groups {
             let same = |known: &&Group| {
                 known.target == group.target
@@ -117,11 +125,6 @@ impl State {
             };
             if let Some(known) = other.groups.iter().find(same) {
                 group.series.clone_from(&known.series);
-            }
-        }
-        for target in &mut world.targets {
-            if let Some(known) = other.target(&target.name) {
-                target.clone_from(known);
             }
         }
         for service in &mut world.services {

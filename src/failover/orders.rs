@@ -18,7 +18,7 @@ use super::{
     input::{Freshness, OperatorCommand},
     overview::{Health, Order},
 };
-use crate::model::{FailureReason, ServiceName, TargetName, Timestamp};
+use crate::model::{DnsName, FailureReason, ServiceName, TargetName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -97,6 +97,12 @@ pub struct Answered {
     pub targets: Vec<TargetName>,
     /// Their addresses, A and AAAA.
     pub addresses: Vec<IpAddr>,
+    /// Their records beside addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<String>,
+    /// The hostname that is answered as a CNAME, but at a zone's apex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<DnsName>,
     /// The TTL, 1 – 86,400 s: for so long resolvers go on with what they have.
     pub ttl_secs: u32,
     /// Why, in one sentence; empty before the first decision.

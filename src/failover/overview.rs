@@ -132,6 +132,12 @@ pub struct ServiceOverview {
     pub serving: Vec<TargetName>,
     /// The addresses answered now, A and AAAA.
     pub answers: Vec<IpAddr>,
+    /// The records answered beside them, as the configuration has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<String>,
+    /// The hostname that is answered as a CNAME; at a zone's apex the addresses are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<DnsName>,
     /// TTL of the answer, 1 – 86,400 s.
     pub ttl_secs: u32,
     /// When the served set last changed; when the service was first configured, where it never did.
@@ -313,6 +319,12 @@ pub struct TargetOverview {
     pub name: TargetName,
     /// What DNS answers for it.
     pub addresses: Vec<IpAddr>,
+    /// The hostname that it is; its addresses are what that was last resolved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<DnsName>,
+    /// Why the hostname cannot be resolved now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unresolved: Option<String>,
     /// One word for the streaks below. Policies have thresholds of their own.
     pub health: Health,
     /// Bad probes in a row, as a majority of the fresh vantages has seen.

@@ -1,12 +1,13 @@
 //! Reconfiguring: a new configuration takes over what is known.
 //!
-//! Targets are matched by name, else by identical addresses (a rename). A series goes on where
+//! Targets are matched by name, else by identical addresses or hostname (a rename). A series goes on where
 //! its target, monitor and address are the same; a changed address or monitor begins anew.
 
 use super::{
     aggregate::Group,
     answers,
     event::ConfigInForce,
+    hostname::Hostname,
     serial,
     service_state::{ServiceState, Slot},
     state::World,
@@ -27,6 +28,7 @@ pub(super) fn reconfigure(world: &mut World, new: &ConfigInForce) {
     let renamed = renames(&old_config, &new.config);
     let olds = olds(&renamed);
     world.targets = targets(world, &olds);
+    world.take_hostnames();
     let old_groups = mem::take(&mut world.groups);
     world.groups = groups(world, old_groups, &old_config, &olds);
     world.services = services(world, &renamed);
@@ -61,13 +63,21 @@ fn renames(old: &Config, new: &Config) -> BTreeMap<TargetName, TargetName> {
             continue;
         }
         let same = new.targets.values().find(|candidate| {
-            !old.targets.contains_key(&candidate.name) && candidate.addresses == target.addresses
+            !old.targets.contains_key(&candidate.name) && is_same(candidate, target)
         });
         if let Some(same) = same {
             renamed.insert(name.clone(), same.name.clone());
         }
     }
     renamed
+}
+
+/// Whether two targets are one by what they answer.
+fn is_same(one: &Target, other: &Target) -> bool {
+    match (&one.cname, &other.cname) {
+        (None, None) => one.addresses == other.addresses,
+        (one, other) => one == other,
+    }
 }
 
 /// Old name of each target that goes on, by its new name; the first where two go on as one.
@@ -83,6 +93,7 @@ fn targets(world: &World, olds: &BTreeMap<&TargetName, &TargetName>) -> Vec<Targ
         let mut state = old.unwrap_or_else(|| TargetState::new(target.name.clone()));
         state.name = target.name.clone();
         state.drained_by_config = target.drained;
+        state.hostname = Hostname::of(target, state.hostname.take());
         state
     };
     world.config.targets.values().map(one).collect()
@@ -306,7 +317,7 @@ fn serials(world: &mut World, new: &ConfigInForce, before: &answers::ByName) {
     let names = before.keys().chain(after.keys());
     let changed: BTreeSet<DnsName> = names
         .filter(|name| before.get(*name) != after.get(*name))
-        .filter_map(|name| serial::zone_of(&world.config, name).cloned())
+        .filter_map(|name| world.config.zone_of(name).cloned())
         .collect();
     let mut serials = BTreeMap::new();
     for zone in &world.config.zones {

@@ -2,8 +2,6 @@
 //!
 //! [RFC 1982]: https://www.rfc-editor.org/rfc/rfc1982
 
-use crate::model::{Config, DnsName};
-
 /// The serial after `current`: `wanted` where that is later by RFC 1982 section 3.2, else one more.
 pub fn next(current: u32, wanted: Option<u32>) -> u32 {
     match wanted {
@@ -16,16 +14,6 @@ pub fn next(current: u32, wanted: Option<u32>) -> u32 {
 /// Whether `a` is later than `b`: RFC 1982 section 3.2.
 pub fn is_later(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
-}
-
-/// The apex of the zone that answers `name`: the longest that it lies in.
-pub fn zone_of<'a>(config: &'a Config, name: &DnsName) -> Option<&'a DnsName> {
-    let within = config
-        .zones
-        .iter()
-        .map(|zone| &zone.name)
-        .filter(|apex| name.is_within(apex));
-    within.max_by_key(|apex| if apex.as_str() == "." { 0 } else { apex.len() })
 }
 
 #[cfg(test)]

@@ -121,6 +121,7 @@ impl State {
             | What::Freshness(_)
             | What::Drift(_)
             | What::Ended(_)
+            | What::Resolved(_)
             | What::Refused(_) => return self.applied(event).services,
         }
         Vec::new()

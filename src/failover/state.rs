@@ -204,6 +204,7 @@ impl State {
                     target.drift = report.differences;
                 }
             }
+            What::Resolved(report) => world.resolved(report),
             What::Decision(decision) => world.decided(decision),
             What::Fault(fault) => {
                 let at = world.at;
@@ -262,17 +263,20 @@ impl World {
 
     /// A target by name.
     pub fn target(&self, name: &str) -> Option<&TargetState> {
-        let found = self
-            .targets
-            .binary_search_by(|target| target.name.as_str().cmp(name));
-        found.ok().map(|index| &self.targets[index])
+        let place = self.target_place(name)?;
+        self.targets.get(place)
     }
 
     fn target_mut(&mut self, name: &TargetName) -> Option<&mut TargetState> {
-        let found = self
-            .targets
-            .binary_search_by(|target| target.name.cmp(name));
-        found.ok().map(|index| &mut self.targets[index])
+        let place = self.target_place(name)?;
+        self.targets.get_mut(place)
+    }
+
+    /// The index of a target.
+    pub(super) fn target_place(&self, name: &str) -> Option<usize> {
+        self.targets
+            .binary_search_by(|target| target.name.as_str().cmp(name))
+            .ok()
     }
 
     /// Whether no witness answers, so that this vantage trusts no failure of its own.
@@ -499,7 +503,7 @@ impl World {
     }
 
     /// Moves the serials of the zones that hold names of these services.
-    fn answer_changed(&mut self, services: &[usize]) {
+    pub(super) fn answer_changed(&mut self, services: &[usize]) {
         self.answers_changed += 1;
         let mut zones = Vec::new();
         for &index in services {
@@ -507,7 +511,7 @@ impl World {
                 continue;
             };
             for name in &service.names {
-                zones.extend(serial::zone_of(&self.config, name).cloned());
+                zones.extend(self.config.zone_of(name).cloned());
             }
         }
         zones.sort();

@@ -214,6 +214,7 @@ impl Scope {
             Input::Probe(_) => Self::Observed,
             Input::Freshness(report) => Self::Target(report.target.clone()),
             Input::Drift(report) => Self::Target(report.target.clone()),
+            Input::Resolved(report) => Self::Target(report.target.clone()),
             Input::Operator(order) => match &order.command {
                 Command::Switch { service, .. }
                 | Command::Hold { service, .. }
@@ -234,14 +235,9 @@ impl Scope {
             // Known from elsewhere.
             Self::Nobody | Self::Due | Self::Observed => Vec::new(),
             Self::Service(name) => world.service_index(name).into_iter().collect(),
-            Self::Target(name) => with_target(world, name),
+            Self::Target(name) => world.services_with(name),
         }
     }
-}
-
-fn with_target(world: &World, target: &TargetName) -> Vec<usize> {
-    let has = |&index: &usize| world.services[index].position(target).is_some();
-    (0..world.services.len()).filter(has).collect()
 }
 
 /// The services that the end of an override, drain or freeze concerns, by index.
@@ -250,7 +246,7 @@ fn ended_for(world: &World, event: &Event) -> Vec<usize> {
         What::Ended(Ended::Override { service, .. }) => {
             world.service_index(service).into_iter().collect()
         }
-        What::Ended(Ended::Drain { target }) => with_target(world, target),
+        What::Ended(Ended::Drain { target }) => world.services_with(target),
         What::Ended(Ended::Freeze {}) => (0..world.services.len()).collect(),
         _ => Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! What is known of a target apart from its probes.
 
-use super::{input::Freshness, service_state::Stand};
+use super::{hostname::Hostname, input::Freshness, service_state::Stand};
 use crate::model::TargetName;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub struct TargetState {
     pub data_age_ms: i64,
     /// Differences from the primary.
     pub drift: i64,
+    /// What its hostname was resolved to; `None` for a target of addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<Hostname>,
 }
 
 /// An operator's drain.
@@ -39,6 +42,7 @@ impl TargetState {
             freshness: Freshness::Unknown,
             data_age_ms: -1,
             drift: 0,
+            hostname: None,
         }
     }
 

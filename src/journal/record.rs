@@ -135,6 +135,7 @@ fn concerns(what: &What) -> (Option<&str>, Option<&str>) {
         What::Shadow(Shadowed::Parted(parted)) => (Some(&parted.service), None),
         What::Freshness(report) => (None, Some(&report.target)),
         What::Drift(report) => (None, Some(&report.target)),
+        What::Resolved(report) => (None, Some(&report.target)),
         What::Ended(Ended::Override { service, .. }) => (Some(service), None),
         What::Ended(Ended::Drain { target }) => (None, Some(target)),
         What::Operator(order) => match &order.command {

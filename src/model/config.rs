@@ -35,6 +35,19 @@ impl Config {
             .get(name)
             .map(|monitor| monitor.patched(target.monitor.get(name)))
     }
+
+    /// The apex of the zone that answers `name`: the longest that it lies in.
+    pub fn zone_of(&self, name: &DnsName) -> Option<&DnsName> {
+        let apexes = self.zones.iter().map(|zone| &zone.name);
+        let within = apexes.filter(|apex| name.is_within(apex));
+        within.max_by_key(|apex| if apex.as_str() == "." { 0 } else { apex.len() })
+    }
+
+    /// The targets of a service that are configured, in its order.
+    pub fn targets_of<'c>(&'c self, service: &'c Service) -> impl Iterator<Item = &'c Target> {
+        let names = service.targets.iter();
+        names.filter_map(|name| self.targets.get(name))
+    }
 }
 
 /// This node: its name, where it listens and how it answers. `dns`, `http`, `data` and
@@ -51,6 +64,9 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// The policy directory, watched.
     pub policies: PathBuf,
+    /// Who is asked what the hostnames of targets are; none: those of `/etc/resolv.conf`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<SocketAddr>,
     /// What `id.server`, `hostname.bind` and NSID are told, at most 255 octets; `None`: the
     /// node's name; empty: nothing, the question is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +103,7 @@ impl Default for ServerConfig {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 8053))),
             data: "data".into(),
             policies: "policies".into(),
+            resolvers: Vec::new(),
             identity: None,
             version: None,
             cookie_secrets: Vec::new(),

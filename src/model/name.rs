@@ -82,6 +82,11 @@ impl DnsName {
                 .strip_suffix(apex)
                 .is_some_and(|head| head.ends_with('.'))
     }
+
+    /// What a wildcard stands below, `example.com` of `*.example.com`; `None` of other names.
+    pub fn below_wildcard(&self) -> Option<&str> {
+        self.as_str().strip_prefix("*.")
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Service {
     /// Unique name.
     pub name: ServiceName,
-    /// Names whose A and AAAA it owns.
+    /// Names whose A and AAAA it owns, and whatever else its targets answer. The first label may
+    /// be `*`: a wildcard (RFC 4592), which stands for no name that exists.
     pub names: Vec<DnsName>,
     /// TTL of its answers unless the policy says otherwise; whole seconds, 1 s – 1 day.
     #[serde(default = "default_ttl_ms")]

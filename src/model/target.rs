@@ -1,6 +1,6 @@
 //! Targets: servers that may be answered and are probed.
 
-use super::{Family, Monitor, MonitorName, MonitorPatch, TargetName};
+use super::{DnsName, Family, Monitor, MonitorName, MonitorPatch, TargetName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr, net::SocketAddr};
 
@@ -9,8 +9,19 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, net::SocketAddr};
 pub struct Target {
     /// Unique name.
     pub name: TargetName,
-    /// What DNS answers; at least one, no duplicates, in the order written.
+    /// What DNS answers; at least one, no duplicates, in the order written. Of a target with a
+    /// `cname` what that was last resolved to: none where it is configured, put here by the fold.
+    #[serde(default)]
     pub addresses: Vec<IpAddr>,
+    /// What DNS answers beside the addresses: records as a zone file has them, without owner, TTL
+    /// and class, such as `MX 10 mx2`. Relative names are relative to the zone of the service's
+    /// first name. Never with a `cname`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<String>,
+    /// The hostname that it is instead of addresses: answered as a CNAME, and at a zone's apex by
+    /// what it was resolved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<DnsName>,
     /// Where it is probed instead of at `addresses`; empty means at `addresses`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probe_at: Vec<ProbeAddress>,
@@ -29,6 +40,21 @@ pub struct Target {
 }
 
 impl Target {
+    /// A target of addresses with every default.
+    pub fn bare(name: TargetName, addresses: Vec<IpAddr>) -> Self {
+        Self {
+            name,
+            addresses,
+            records: Vec::new(),
+            cname: None,
+            probe_at: Vec::new(),
+            require: Require::All,
+            labels: BTreeMap::new(),
+            drained: false,
+            monitor: BTreeMap::new(),
+        }
+    }
+
     /// Where the probes of one monitor go: of the monitor's family only.
     pub fn probed_by(&self, monitor: &Monitor) -> Vec<ProbeAddress> {
         let mut probed = self.probed_at();

@@ -275,15 +275,7 @@ fn config(
 }
 
 fn target(name: &TargetName, address: IpAddr) -> Target {
-    Target {
-        name: name.clone(),
-        addresses: vec![address],
-        probe_at: Vec::new(),
-        require: crate::model::Require::All,
-        labels: BTreeMap::new(),
-        drained: false,
-        monitor: BTreeMap::new(),
-    }
+    Target::bare(name.clone(), vec![address])
 }
 
 fn timeout_ms(interval_ms: i64) -> i64 {

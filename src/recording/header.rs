@@ -142,7 +142,7 @@ pub(super) fn write(header: &Header) -> serde_json::Result<String> {
 /// A sentence: what is named and not there, or out of its range.
 pub(super) fn consistency(config: &Config) -> Result<(), String> {
     for (name, target) in &config.targets {
-        if target.addresses.is_empty() {
+        if target.addresses.is_empty() && target.cname.is_none() {
             return Err(format!("target '{name}' has no address"));
         }
     }

@@ -81,7 +81,7 @@ struct Snapshot {
 }
 
 /// The kinds of lines beside `probe`, as [`What`] and [`Snapshot`] have them.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "start",
     "tick",
     "witness",
@@ -91,6 +91,7 @@ const KINDS: [&str; 16] = [
     "operator",
     "freshness",
     "drift",
+    "resolved",
     "decision",
     "fault",
     "ended",

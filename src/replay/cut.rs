@@ -95,6 +95,7 @@ impl Cut {
             },
             What::Freshness(report) => among(&report.target),
             What::Drift(report) => among(&report.target),
+            What::Resolved(report) => among(&report.target),
             What::Decision(decision) => ours(&decision.service),
             What::Fault(fault) => ours(&fault.service),
             What::Ended(Ended::Override { service, .. }) => ours(service),

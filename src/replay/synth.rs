@@ -13,17 +13,13 @@ use crate::{
         input::{ClockChange, FreshnessReport, WitnessResult},
     },
     model::{
-        Config, FailureReason, Monitor, Observation, Require, Service, SwitchBudget, Target,
-        WitnessConfig,
+        Config, FailureReason, Monitor, Observation, Service, SwitchBudget, Target, WitnessConfig,
         config::ServerConfig,
         scenario::{Happening, Scenario, ScenarioTarget},
     },
     recording::Header,
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
-};
+use std::{collections::VecDeque, net::Ipv4Addr};
 
 /// How long a witness takes to answer, ms.
 const WITNESS_MS: i64 = 15;
@@ -46,15 +42,7 @@ pub fn header(scenario: &Scenario) -> Header {
     });
     for (index, target) in (1_u32..).zip(&scenario.targets) {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() + index);
-        let target = Target {
-            name: target.name.clone(),
-            addresses: vec![address.into()],
-            probe_at: Vec::new(),
-            require: Require::All,
-            labels: BTreeMap::new(),
-            drained: false,
-            monitor: BTreeMap::new(),
-        };
+        let target = Target::bare(target.name.clone(), vec![address.into()]);
         config.targets.insert(target.name.clone(), target);
     }
     for name in &scenario.monitors {

@@ -10,6 +10,7 @@ mod client;
 mod crowd;
 mod equivalence;
 mod messages;
+mod moved;
 mod naive;
 mod peers;
 mod random;
@@ -110,6 +111,7 @@ fn table(seq: u64, services: &[(&str, &[&str], u32)]) -> Table {
                 names: Vec::new(),
                 addresses,
                 ttl_secs,
+                ..ServiceAnswer::default()
             },
         )
     });

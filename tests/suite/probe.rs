@@ -23,16 +23,11 @@ use std::{net::SocketAddr, process::Command, time::Duration};
 /// One service that probes one target at `at` by `kind`.
 pub(super) fn config(at: SocketAddr, kind: ProbeKind) -> Config {
     let target = Target {
-        name: "primary".into(),
-        addresses: vec!["192.0.2.1".parse().unwrap()],
         probe_at: vec![ProbeAddress {
             ip: at.ip(),
             port: Some(at.port()),
         }],
-        require: Default::default(),
-        labels: Default::default(),
-        drained: false,
-        monitor: Default::default(),
+        ..Target::bare("primary".into(), vec!["192.0.2.1".parse().unwrap()])
     };
     let monitor = Monitor {
         name: "web".into(),

@@ -22,10 +22,11 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Foreign crates with one owner.
-const OWNERS: [(&str, &str); 10] = [
+const OWNERS: [(&str, &str); 11] = [
     ("rhai", "policy"),
     ("hickory_server", "dns"),
     ("hickory_proto", "dns"),
+    ("hickory_resolver", "dns"),
     ("toml", "config"),
     ("axum", "control"),
     ("reqwest", "probe"),

@@ -3,9 +3,12 @@
 
 use super::Checklist;
 use crate::{
+    cli::hostnames,
     config::Paths,
     daemon::{Accepted, Case, Judge},
-    model::{Diagnostic, DnsName, PolicyName, PolicyVersion, TargetName, service::default_policy},
+    model::{
+        Config, Diagnostic, DnsName, PolicyName, PolicyVersion, TargetName, service::default_policy,
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -91,6 +94,22 @@ pub(super) fn static_names(case: &Case, accepted: &Accepted, checklist: &mut Che
             Some(zone) => case.loaded.places.zone(zone, "file", message),
             None => Diagnostic::error(case.path.display().to_string(), "", 0, 0, message),
         };
+        checklist.findings.push(found.warning());
+    }
+}
+
+/// Adds a warning for each hostname that cannot be resolved from here.
+pub(super) fn hostnames(case: &Case, accepted: &Accepted, checklist: &mut Checklist) {
+    let mut config = Config::clone(&accepted.config);
+    if config.targets.values().all(|target| target.cname.is_none()) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else { return };
+    for (target, why) in runtime.block_on(hostnames::resolve(&mut config)) {
+        let found = case.loaded.places.target(&target, "cname", why);
         checklist.findings.push(found.warning());
     }
 }

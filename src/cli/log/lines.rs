@@ -11,7 +11,7 @@ use crate::{
     failover::{
         By, Command, Decision, Event, Rail, State, What, World,
         event::{Ended, Fault},
-        input::{ClockChange, FreshnessReport, OperatorCommand, Start, WitnessResult},
+        input::{ClockChange, FreshnessReport, OperatorCommand, Resolved, Start, WitnessResult},
     },
     model::{
         MonitorName, Observation, ServiceName, TargetName, Timestamp, VantageName,
@@ -124,6 +124,7 @@ impl Log {
                 self.say("gap", Paint::Red, said)
             }
             What::Freshness(report) => self.freshness(event, report),
+            What::Resolved(report) => self.resolved(event, report),
             What::Shadow(shadowed) => self.shadow(event, shadowed),
         }
     }
@@ -154,6 +155,31 @@ impl Log {
             said += &format!(", {} behind", format_ms(report.data_age_ms));
         }
         self.say("freshness", Paint::Yellow, said)
+    }
+
+    fn resolved(&mut self, event: &Event, report: &Resolved) -> Vec<Line> {
+        let known = |world: &World| {
+            world
+                .target(&report.target)
+                .and_then(|t| t.hostname.clone())
+        };
+        let before = known(self.world());
+        self.state.apply(event);
+        if before == known(self.world()) || !self.concerns_target(&report.target) {
+            return Vec::new();
+        }
+        let addresses: Vec<String> = report.addresses.iter().map(ToString::to_string).collect();
+        let (target, hostname) = (&report.target, &report.hostname);
+        match &report.error {
+            Some(error) => {
+                let said = format!("{target}: {hostname} cannot be resolved: {error}");
+                self.say("resolved", Paint::Yellow, said)
+            }
+            None => {
+                let said = format!("{target}: {hostname} is {}", addresses.join(" "));
+                self.say("resolved", Paint::Dim, said)
+            }
+        }
     }
 
     pub(super) fn world(&self) -> &World {

@@ -23,12 +23,16 @@ pub use reload::reload;
 pub use table::status;
 pub use what_if::{Run, what_if, what_if_table};
 
-use crate::failover::{
-    By, Rail,
-    overview::{Health, Overview, Refused},
+use crate::{
+    failover::{
+        By, Rail,
+        overview::{Health, Overview, Refused},
+    },
+    model::DnsName,
 };
 use layout::{Paint, clean, wrapped};
 use reload::differently;
+use std::net::IpAddr;
 use std::{env, io::IsTerminal};
 
 /// How wide a text may be where nobody says.
@@ -131,4 +135,19 @@ pub(super) fn by_sentence(by: By) -> &'static str {
         By::Operator => "an operator",
         By::Guard => "the guard",
     }
+}
+
+/// What is answered in words: `CNAME lb.example.net (192.0.2.30 at an apex)`, or addresses and
+/// how many records move with them.
+fn answers(addresses: &[IpAddr], cname: Option<&DnsName>, records: &[String]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(" ");
+    let said = match cname {
+        Some(cname) if addresses.is_empty() => format!("CNAME {cname} (nothing yet at an apex)"),
+        Some(cname) => format!("CNAME {cname} ({addresses} at an apex)"),
+        None => addresses,
+    };
+    let mut said = vec![said];
+    said.extend(records.iter().cloned());
+    said.join(", ")
 }

@@ -1,7 +1,7 @@
 //! `sidestep status SERVICE`: one screen that says what is answered, why, and what comes next.
 
 use super::{
-    Look, by_sentence, footnotes, health_paint,
+    Look, answers, by_sentence, footnotes, health_paint,
     layout::{Cell, Paint, clean, instant, table, wrapped},
     orders::{is_undurable, order},
     rail_word,
@@ -63,7 +63,7 @@ fn field(label: &str, text: &str, look: Look) -> String {
 
 fn answered(overview: &Overview, service: &ServiceOverview, look: Look) -> String {
     let serving: Vec<&str> = service.serving.iter().map(|name| name.as_str()).collect();
-    let addresses: Vec<String> = service.answers.iter().map(ToString::to_string).collect();
+    let answers = answers(&service.answers, service.cname.as_ref(), &service.records);
     let role = if service.active == service.primary {
         "the primary"
     } else {
@@ -72,7 +72,7 @@ fn answered(overview: &Overview, service: &ServiceOverview, look: Look) -> Strin
     let what = format!(
         "{} ({role}): {}, TTL {}",
         serving.join(" and "),
-        addresses.join(" "),
+        clean(&answers),
         format_ms(i64::from(service.ttl_secs) * 1_000)
     );
     let age_ms = overview.at.since_ms(service.since).max(0);

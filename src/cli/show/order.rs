@@ -1,7 +1,7 @@
 //! An operator's order: what it would do, and what it did.
 
 use super::{
-    Look, health_paint,
+    Look, answers, health_paint,
     layout::{Paint, clean, instant, wrapped},
     rail_word,
 };
@@ -130,15 +130,23 @@ fn field(label: &str, text: &str, look: Look) -> String {
 
 /// Whether the same is answered, whatever the reason says.
 fn unmoved(now: &Answered, then: &Answered) -> bool {
-    (&now.targets, &now.addresses, now.ttl_secs) == (&then.targets, &then.addresses, then.ttl_secs)
+    let answered = |one: &Answered| Answered {
+        reason: String::new(),
+        ..one.clone()
+    };
+    answered(now) == answered(then)
 }
 
 fn answer(answered: &Answered) -> String {
-    let addresses: Vec<String> = answered.addresses.iter().map(ToString::to_string).collect();
+    let said = answers(
+        &answered.addresses,
+        answered.cname.as_ref(),
+        &answered.records,
+    );
     format!(
         "{}: {}, TTL {}",
         joined(&answered.targets),
-        addresses.join(" "),
+        clean(&said),
         format_ms(i64::from(answered.ttl_secs) * 1_000)
     )
 }

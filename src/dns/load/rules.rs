@@ -25,20 +25,19 @@ pub(super) fn text(kind: u16) -> String {
     type_text(RecordType::from(kind))
 }
 
-/// Whether an RRset is ever answered, as itself or as glue.
-pub(super) fn is_answered(draft: &Draft, set: &[Entry]) -> bool {
-    let Some(first) = set.first() else {
-        return false;
-    };
-    let is_address = matches!(first.kind, kind::A | kind::AAAA);
-    match draft.above(first.node) {
-        Some((_, Turn::Dname)) => false,
-        Some(_) => is_address,
-        None => !(is_address && draft.service(first.node).is_some()),
-    }
-}
-
 impl Loader<'_> {
+    /// Whether an RRset is ever answered, as itself or as glue.
+    pub(super) fn is_answered(&self, draft: &Draft, set: &[Entry]) -> bool {
+        let Some(first) = set.first() else {
+            return false;
+        };
+        match draft.above(first.node) {
+            Some((_, Turn::Dname)) => false,
+            Some(_) => matches!(first.kind, kind::A | kind::AAAA),
+            None => self.owner_of(draft, first).is_none(),
+        }
+    }
+
     /// Everything that is wrong with a zone whose records were put in order.
     pub(super) fn judge(&mut self, draft: &Draft, input: &ZoneInput<'_>) {
         self.apex(draft, input);
@@ -63,7 +62,9 @@ impl Loader<'_> {
                 self.hosts(draft, set, input);
             }
             kind::MX | kind::SRV => self.hosts(draft, set, input),
-            kind::SVCB | kind::HTTPS => self.hints_around_services(draft, set),
+            kind::SVCB | kind::HTTPS if self.owner_of(draft, first).is_none() => {
+                self.hints_around_services(draft, set);
+            }
             _ => {}
         }
         if self.is_hidden(draft, first, glue) || self.is_a_services(draft, first) {

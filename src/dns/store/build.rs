@@ -263,6 +263,13 @@ impl Draft {
         &self.entries[from..to]
     }
 
+    /// The records of a node, after [`Draft::settle`].
+    pub(in crate::dns) fn at_node(&self, node: u32) -> &[Entry] {
+        let from = self.entries.partition_point(|entry| entry.node < node);
+        let to = self.entries.partition_point(|entry| entry.node <= node);
+        &self.entries[from..to]
+    }
+
     /// Puts records in order, drops those that stand twice, and finds what lies below
     /// delegations and DNAMEs. Where the dropped ones stood.
     pub(in crate::dns) fn settle(&mut self) -> Vec<Place> {

@@ -103,6 +103,15 @@ pub(super) struct Peer<A: Family> {
     asked: Option<A::Own>,
 }
 
+impl<A: Family> Peer<A> {
+    /// A peer of a socket that has one address.
+    #[cfg(test)]
+    pub(super) fn of(address: A) -> Self {
+        let asked = None;
+        Self { address, asked }
+    }
+}
+
 /// A datagram that came.
 #[derive(Clone, Copy)]
 pub(super) struct Came<A: Family> {
@@ -232,5 +241,46 @@ impl<'s, A: Family> Batches<'s, A> {
         };
         // None and no error does not happen; were it to, the caller must get on all the same.
         if sent == 0 { Err(Errno::EIO) } else { Ok(sent) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddrV4;
+
+    #[test]
+    fn what_cannot_be_sent_is_passed_over_and_said() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let SocketAddr::V4(good) = client.local_addr().unwrap() else {
+            panic!("an IPv4 address");
+        };
+        // Nobody may send to all without having said so.
+        let bad = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 9);
+        let to = [bad, good, bad, bad, good, good, bad];
+        let mut batches = Batches::<SockaddrIn>::new(&server, false);
+        let outgoing = |index: usize| Outgoing {
+            octets: &b"0123456"[index..=index],
+            peer: Peer::of(SockaddrIn::from(to[index])),
+        };
+        let mut sent = Vec::new();
+        batches.send(to.len(), outgoing, |index, ended| {
+            assert_eq!(index, sent.len());
+            sent.push(ended);
+        });
+        let expect = to.map(|to| {
+            if to == bad {
+                Err(Errno::EACCES)
+            } else {
+                Ok(())
+            }
+        });
+        assert_eq!(sent, expect);
+        for expect in [b"1", b"4", b"5"] {
+            let mut octets = [0; 8];
+            assert_eq!(client.recv(&mut octets).unwrap(), 1);
+            assert_eq!(octets[0], expect[0]);
+        }
     }
 }

@@ -229,11 +229,11 @@ impl Answering<'_, '_> {
 
     /// The name exists, and is no alias for this type.
     fn answer(&mut self, zone: &Zone, here: &At<'_>, subject: Subject) -> Option<Resolved> {
-        if here.is_undecided() && matches!(self.kind, kind::A | kind::AAAA) {
-            // An error takes everything back.
-            return None;
-        }
         let Some(set) = here.rrset(self.kind) else {
+            if here.is_unknown(self.kind) {
+                // An error takes everything back.
+                return None;
+            }
             let ceiling_secs = here.served.map_or(u32::MAX, |served| served.ttl_secs);
             self.deny(zone, ceiling_secs)?;
             let is_alias = self.alias_count > 0;

@@ -55,3 +55,30 @@ impl<A: Family> Queue<A> {
         self.spare.push(octets);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::SockaddrIn;
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    #[test]
+    fn the_queue_has_an_end_and_keeps_the_order() {
+        let address = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 53));
+        let mut queue = Queue::new();
+        for round in 0..2 {
+            for number in 0..MAX_WAITING {
+                let octets = vec![u8::try_from(number % 251).unwrap(); round + 1];
+                assert!(queue.push(&octets, Peer::of(address)), "{number}");
+            }
+            assert!(!queue.push(b"one too many", Peer::of(address)));
+            for number in 0..MAX_WAITING {
+                let waiting = queue.pop().unwrap();
+                assert_eq!(waiting.octets.len(), round + 1);
+                assert_eq!(usize::from(waiting.octets[0]), number % 251);
+                queue.done(waiting.octets);
+            }
+            assert!(queue.is_empty());
+        }
+    }
+}

@@ -322,3 +322,25 @@ fn undeserving(octets: &[u8], port: u16) -> Option<Dropped> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_deserves_no_answer_is_known_by_its_header() {
+        let query = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let mut reply = query;
+        reply[2] |= 0x80;
+        for (octets, port, expect) in [
+            (&query[..], 53, None),
+            (&query[..], 0, Some(Dropped::Port)),
+            (&query[..11], 53, Some(Dropped::Scrap)),
+            (&[], 53, Some(Dropped::Scrap)),
+            (&reply[..], 53, Some(Dropped::Reply)),
+            (&reply[..11], 0, Some(Dropped::Scrap)),
+        ] {
+            assert_eq!(undeserving(octets, port), expect, "{octets:?} {port}");
+        }
+    }
+}

@@ -78,13 +78,15 @@ pub fn concerned(state: &State, command: &Command) -> Vec<ServiceName> {
 pub fn answered(state: &State, name: &ServiceName) -> Option<Answered> {
     let world = state.world();
     let service = world.service(name)?;
-    let (addresses, ttl_secs) = answer_of(world, service);
+    let answer = answer_of(world, service);
     let decided = service.decision.as_ref().map(|decision| &decision.reason);
     let latest = state.latest(name).map(|latest| &latest.reason);
     Some(Answered {
         targets: service.serving.clone(),
-        addresses,
-        ttl_secs,
+        addresses: answer.addresses,
+        records: answer.records,
+        cname: answer.cname,
+        ttl_secs: answer.ttl_secs,
         reason: latest.or(decided).cloned().unwrap_or_default(),
     })
 }

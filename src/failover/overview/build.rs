@@ -12,6 +12,7 @@ use crate::failover::{
     isolation,
     service_state::{ServiceState, Slot, Stand},
     state::{Freeze, State, World},
+    target_state::TargetState,
     view::TargetView,
 };
 use crate::model::{
@@ -83,6 +84,8 @@ fn of_service(
         active: service.serving.first()?.clone(),
         serving: service.serving.clone(),
         answers: answer.addresses.clone(),
+        records: answer.records.clone(),
+        cname: answer.cname.clone(),
         ttl_secs: answer.ttl_secs,
         since: wall(world, service.switched_at.unwrap_or(service.began_at)),
         mode,
@@ -203,6 +206,11 @@ fn of_target(world: &World, target: &TargetView, slot: &Slot) -> TargetOverview 
     TargetOverview {
         name: target.name().clone(),
         addresses: target.addresses().to_vec(),
+        cname: state.hostname.as_ref().map(|known| known.name.clone()),
+        unresolved: state
+            .hostname
+            .as_ref()
+            .and_then(|known| known.error.clone()),
         health: health(failures, successes),
         failures,
         successes,
@@ -308,10 +316,31 @@ fn advisories(world: &World, overview: &Overview) -> Vec<String> {
             ));
         }
     }
+    for target in &world.targets {
+        said.extend(of_hostname(world, target));
+    }
     for group in &world.groups {
         local_shortage(world, group, &mut said);
     }
     said
+}
+
+/// A hostname that cannot be resolved, and what stands in its place.
+fn of_hostname(world: &World, target: &TargetState) -> Option<String> {
+    let hostname = target.hostname.as_ref()?;
+    let (error, since) = (hostname.error.as_ref()?, hostname.failing_since?);
+    let (name, hostname, known) = (&target.name, &hostname.name, &hostname.addresses);
+    let stands = if known.is_empty() {
+        "it never was: it is not probed, and answered nowhere but as a CNAME".to_owned()
+    } else {
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        format!("what it was before stands, {}", known.join(" "))
+    };
+    let for_ms = world.at.since_ms(since).max(0);
+    Some(format!(
+        "{name}: {hostname} cannot be resolved for {} ({error}): {stands}",
+        format_ms(for_ms)
+    ))
 }
 
 fn of_service_said(service: &ServiceOverview, wall: Timestamp) -> Vec<String> {

@@ -311,5 +311,6 @@ pub fn is_fact(what: &What) -> bool {
             | What::Operator(_)
             | What::Freshness(_)
             | What::Drift(_)
+            | What::Resolved(_)
     )
 }

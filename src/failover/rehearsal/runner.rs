@@ -9,6 +9,7 @@ use super::lane::{Finding, Lane, lanes};
 use crate::failover::{
     Decision, Event, Input, Policy, PolicyFault, State, What,
     event::{By, Rail},
+    hostname::stand_in,
     input::{Command, FreshnessReport, OperatorCommand, Reload, WitnessResult},
     narrowed, next_deadline, step, step_numbered,
 };
@@ -85,7 +86,8 @@ impl<'a> Rehearsal<'a> {
         text: &PolicyText,
         policy: &'a dyn Policy,
     ) -> Option<Self> {
-        let config = narrowed(config, service)?;
+        let mut config = narrowed(config, service)?;
+        stand_in(&mut config);
         let lanes = lanes(&config, service, BEGIN);
         let mut rehearsal = Self::beginning(config, service, text, policy, BEGIN);
         rehearsal.lanes = lanes;

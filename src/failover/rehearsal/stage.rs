@@ -16,10 +16,7 @@ use crate::model::{
     service::default_history_ms,
     story::{Happening, Story, StoryFreshness, StoryRow},
 };
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// 198.18.0.0/15 is for tests (RFC 2544). Address n of target i is 198.18.(n-1).i.
 const FIRST_ADDRESS: u32 = 0xC612_0000;
@@ -170,17 +167,9 @@ fn target(story: &Story, number: u32, name: &TargetName) -> Target {
         let above = u32::from(n).saturating_mul(TARGETS).wrapping_add(number);
         Ipv4Addr::from(FIRST_ADDRESS.wrapping_add(above)).into()
     };
-    Target {
-        name: name.clone(),
-        addresses: (0..most).map(address).collect(),
-        probe_at: Vec::new(),
-        require: if story.any.contains(name) {
-            Require::Any
-        } else {
-            Require::All
-        },
-        labels: BTreeMap::new(),
-        drained: false,
-        monitor: BTreeMap::new(),
+    let mut target = Target::bare(name.clone(), (0..most).map(address).collect());
+    if story.any.contains(name) {
+        target.require = Require::Any;
     }
+    target
 }

@@ -35,7 +35,17 @@ params = { FALL = 3 }
 "#;
 
 /// What is replaced, by what, and how many lines below it the first message points.
-const BAD: [(&str, &str, isize); 38] = [
+const BAD: [(&str, &str, isize); 40] = [
+    (
+        "addresses = [\"198.51.100.20\"]",
+        "addresses = [\"198.51.100.20\"]\nrecords = [\"MX 10 mx\", \"MX ten mx\"]",
+        1,
+    ),
+    (
+        "addresses = [\"198.51.100.20\"]",
+        "cname = \"lb.example.net\"\nrecords = [\"MX 10 mx\"]",
+        1,
+    ),
     ("targets = [\"primary\"", "tragets = [\"primary\"", 0),
     ("name = \"web\"", "nam = \"web\"", 0),
     (

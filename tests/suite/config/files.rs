@@ -121,3 +121,26 @@ fn places_point_into_the_file() {
     let inline = load(SMALLEST).places.monitor(&"http".into(), "url", "x");
     assert_eq!(inline.headline(), "sidestep.toml:11:21: x");
 }
+
+#[test]
+fn a_record_of_a_target_is_pointed_at_within_its_text() {
+    let records = r#"records = ["MX ten mx", 'TXT "a"', "TXT \"a\" b", """MX six mx"""]"#;
+    let text = SMALLEST.replacen("addresses", &format!("{records}\naddresses"), 1);
+    let places = load(&text).places;
+    for (index, offset, under) in [
+        (0, 0, "MX ten mx"),
+        (0, 3, "ten mx"),
+        (0, 9, "\","),
+        (1, 4, "\"a\"'"),
+        // Escapes shift what is behind them: there the whole text is pointed at.
+        (2, 0, "TXT "),
+        (2, 8, "\"TXT"),
+        (3, 3, "six mx"),
+        // There is no such record: at the list.
+        (9, 0, "["),
+    ] {
+        let found = places.record(&"primary".into(), index, offset, "so it is");
+        let shown = under_caret(&found);
+        assert!(shown.starts_with(under), "{index} {offset}: {found}");
+    }
+}

@@ -88,6 +88,13 @@ fn zones_are_made_at_the_shortest_names() {
         ),
         (&[r#"["api.example.com"]"#], &["example.com"]),
         (
+            &[
+                r#"["*.a.example.net"]"#,
+                r#"["*.example.com", "x.a.example.net"]"#,
+            ],
+            &["a.example.net", "example.com"],
+        ),
+        (
             &[r#"["example.com.example.net"]"#, r#"["notexample.com"]"#],
             &["example.com", "example.com.example.net", "notexample.com"],
         ),

@@ -91,7 +91,9 @@ impl Home {
             }
             match (table, key) {
                 ("[witness]", "addresses") => out += &format!("addresses = [\"{}\"]\n", self.web),
-                ("[[target]]", "probe_at") | ("[witness]", "need") => {}
+                ("[[target]]", "probe_at")
+                | ("[witness]", "need")
+                | ("[server]", "dns" | "http") => {}
                 ("[[target]]", "addresses") => {
                     out += &format!("{line}\nprobe_at = {}\n", self.probe_at(text, line));
                 }

@@ -3,6 +3,7 @@
 mod examples;
 mod explain;
 mod files;
+mod hostnames;
 mod kill;
 mod memory;
 mod orders;

@@ -204,6 +204,7 @@ fn services_lie_over_static_records() {
             names: Vec::new(),
             addresses,
             ttl_secs,
+            ..Default::default()
         };
         answers.services.insert(name.into(), answer);
     }

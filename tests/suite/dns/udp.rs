@@ -1,12 +1,25 @@
-//! UDP threads: counts, addresses that were asked, stops.
+//! UDP threads: counts, addresses that were asked, stops, turns, rates, switches.
 
-use super::client::{client, published, query, serving, settled, udp, with_edns};
+use super::{
+    client::{client, published, query, serving, settled, tcp, udp, with_edns},
+    table,
+};
 use hickory_proto::{
     op::{Message, MessageType},
-    rr::RecordType,
+    rr::{RData, RecordType},
 };
-use sidestep::dns::bind_for;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use sidestep::{
+    dns::{Cookies, Publisher, Settings, Table, bind_for, serve},
+    model::{CookieSecret, RateLimit},
+};
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 fn asked(id: u16) -> Vec<u8> {
     let mut asked = query("www.example.com", RecordType::A);
@@ -132,4 +145,265 @@ fn threads_of_one_address_share_its_port_with_nobody_else() {
             assert!(refused.starts_with("address already in use: "), "{refused}");
         }
     }
+}
+
+/// Serves with one UDP thread what was sent before it began.
+fn serving_what_waits(
+    publisher: &Publisher,
+    before: impl FnOnce(SocketAddr),
+    after: impl FnOnce(),
+) {
+    let listeners = bind_for(&["127.0.0.1:0".parse().unwrap()], Some(1)).unwrap();
+    before(listeners.addresses()[0]);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let publisher = publisher.clone();
+    let served = runtime.spawn(async move {
+        serve(listeners, &publisher, async { drop(stopped.await) }).await;
+    });
+    after();
+    stop.send(()).unwrap();
+    runtime.block_on(served).unwrap();
+}
+
+/// A query that is answered, but not at once: it asks for NSID.
+fn unusual(id: u16) -> Vec<u8> {
+    let mut octets = asked(id);
+    octets[11] = 1;
+    octets.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0]);
+    octets
+}
+
+#[test]
+fn usual_queries_go_before_unusual_ones_and_none_is_lost() {
+    let publisher = published();
+    let mut socket = None;
+    serving_what_waits(
+        &publisher.clone(),
+        |server| {
+            let client = client(server);
+            for id in 0..60 {
+                client.send(&unusual(id)).unwrap();
+            }
+            client.send(&asked(60)).unwrap();
+            socket = Some(client);
+        },
+        || assert_eq!(settled(&publisher, 61).fast, 1),
+    );
+    let socket = socket.unwrap();
+    let ids: Vec<u16> = (0..61)
+        .map(|_| {
+            let mut reply = [0; 512];
+            socket.recv(&mut reply).unwrap();
+            id_of(&reply)
+        })
+        .collect();
+    // Two batches came: a share of unusual ones was answered after the first, which was full.
+    let usual = ids.iter().position(|&id| id == 60).unwrap();
+    assert!((1..=8).contains(&usual), "{usual}");
+    let unusual: Vec<_> = ids.into_iter().filter(|&id| id != 60).collect();
+    assert_eq!(unusual, (0..60).collect::<Vec<_>>(), "in their order");
+}
+
+/// What came back for so many queries: answers and truncated ones.
+fn burst(socket: &UdpSocket, queries: &[Vec<u8>]) -> (usize, usize) {
+    for query in queries {
+        socket.send(query).unwrap();
+    }
+    // What comes after the last answer is none.
+    socket
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let (mut whole, mut cut) = (0, 0);
+    let mut reply = [0; 1_232];
+    while let Ok(length) = socket.recv(&mut reply) {
+        let reply = Message::from_vec(&reply[..length]).unwrap();
+        if reply.metadata.truncation {
+            assert!(reply.answers.is_empty() && reply.authorities.is_empty());
+            assert_eq!(reply.queries.len(), 1);
+            cut += 1;
+        } else {
+            whole += 1;
+        }
+    }
+    (whole, cut)
+}
+
+#[test]
+fn a_network_gets_its_rate_of_answers_and_slips() {
+    let publisher = published();
+    let secret: CookieSecret = "e5e973e5a6b2a43f48e7dc849e37bfcf".parse().unwrap();
+    let settings = |exempt: &[&str]| Settings {
+        identity: Some(b"ns1"[..].into()),
+        cookies: Some(Cookies::new(secret, &[])),
+        rate_limit: RateLimit {
+            per_second: 20,
+            slip: 2,
+            exempt: exempt
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect(),
+        },
+        ..Settings::default()
+    };
+    publisher.publish_settings(settings(&[]));
+    let server = Cell::new(SocketAddr::from(([0; 4], 0)));
+    let body = || rates(server.get(), &publisher, &settings, secret);
+    serving_what_waits(&publisher, |address| server.set(address), body);
+}
+
+fn rates(
+    server: SocketAddr,
+    publisher: &Publisher,
+    settings: &dyn Fn(&[&str]) -> Settings,
+    secret: CookieSecret,
+) {
+    let socket = client(server);
+    let mut messages = 0;
+    for make in [asked as fn(u16) -> Vec<u8>, unusual] {
+        let queries: Vec<_> = (0..100).map(make).collect();
+        messages += 100;
+        let (whole, cut) = burst(&socket, &queries);
+        // The clock may tick meanwhile: some more, not many.
+        assert!((20..60).contains(&whole), "{whole}");
+        assert!(cut.abs_diff((100 - whole) / 2) <= 1, "{cut} beside {whole}");
+        let counted = settled(publisher, messages);
+        let limited = counted
+            .drops
+            .iter()
+            .find(|(why, _)| *why == "limited")
+            .unwrap()
+            .1;
+        assert_eq!(messages, limited + counted.rcodes[0].1);
+        assert_eq!(counted.slipped, counted.truncated);
+    }
+    // Over TCP, with a valid cookie, or from an exempt network there is no limit.
+    for _ in 0..30 {
+        let reply = tcp(server, &query("www.example.com", RecordType::A));
+        assert!(!reply.metadata.truncation && reply.answers.len() == 1);
+        messages += 1;
+    }
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let now_secs = u32::try_from(now.as_secs()).unwrap();
+    let own = socket.local_addr().unwrap().ip();
+    let (cookie, _) = Cookies::new(secret, &[]).answer([5; 8], &[], own, now_secs);
+    let with_cookie = |id| {
+        let mut octets = asked(id);
+        octets[11] = 1;
+        octets.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 28, 0, 10, 0, 24]);
+        octets.extend([5; 8]);
+        octets.extend(cookie);
+        octets
+    };
+    let queries: Vec<_> = (0..100).map(with_cookie).collect();
+    assert_eq!(burst(&socket, &queries), (100, 0));
+    publisher.publish_settings(settings(&["127.0.0.0/8"]));
+    let queries: Vec<_> = (0..100).map(asked).collect();
+    assert_eq!(burst(&socket, &queries), (100, 0));
+}
+
+/// The number that an answer table's addresses and TTL all bear.
+fn seq_of(reply: &[u8], aaaa: bool) -> u64 {
+    let reply = Message::from_vec(reply).unwrap();
+    let seqs: BTreeSet<u64> = reply
+        .answers
+        .iter()
+        .map(|record| {
+            let octets = match &record.data {
+                RData::A(a) if !aaaa => a.0.octets(),
+                RData::AAAA(aaaa) => {
+                    let [.., a, b, c, d] = aaaa.0.octets();
+                    [a, b, c, d]
+                }
+                other => panic!("{other}"),
+            };
+            let seq = u64::from(u32::from_be_bytes(octets) & 0x00ff_ffff) / 2;
+            assert_eq!(u64::from(record.ttl), 1 + seq % 1_000);
+            seq
+        })
+        .collect();
+    assert_eq!(
+        (reply.answers.len(), seqs.len()),
+        (2, 1),
+        "two addresses of one table"
+    );
+    seqs.into_iter().next().unwrap()
+}
+
+fn numbered(seq: u64) -> Table {
+    let number = u32::try_from(seq * 2).unwrap();
+    let addresses: Vec<String> = [number, number + 1]
+        .iter()
+        .flat_map(|number| {
+            let v4 = Ipv4Addr::from(0x0a00_0000 | number);
+            [v4.to_string(), format!("2001:db8::{v4}")]
+        })
+        .collect();
+    let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
+    table(
+        seq,
+        &[("www", &addresses, 1 + u32::try_from(seq % 1_000).unwrap())],
+    )
+}
+
+#[test]
+fn after_a_new_answer_no_later_one_is_old() {
+    let publisher = published();
+    publisher.publish_table(numbered(10));
+    let switcher = publisher.clone();
+    let listeners_of = ["127.0.0.1:0"];
+    serving(&listeners_of, &publisher, move |bound| {
+        let seen = AtomicU64::new(0);
+        let is_done = AtomicBool::new(false);
+        let switches = thread::scope(|scope| {
+            let ask = || {
+                // Many sockets, so that every thread of the server has some.
+                let sockets: Vec<_> = (0..8).map(|_| client(bound[0])).collect();
+                let of = |kind| query("www.example.com", kind).to_vec().unwrap();
+                let questions = [(of(RecordType::A), false), (of(RecordType::AAAA), true)];
+                let mut own = BTreeSet::new();
+                for round in 0..1_000 {
+                    let socket = &sockets[round % sockets.len()];
+                    for (question, aaaa) in &questions {
+                        let before = seen.load(Ordering::SeqCst);
+                        socket.send(question).unwrap();
+                        let mut reply = [0; 512];
+                        let length = socket.recv(&mut reply).unwrap();
+                        let seq = seq_of(&reply[..length], *aaaa);
+                        assert!(seq >= before, "{seq} after {before}");
+                        seen.fetch_max(seq, Ordering::SeqCst);
+                        own.insert(seq);
+                    }
+                }
+                own.len()
+            };
+            let asking: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+            let switching = scope.spawn(|| {
+                let mut seq = 10;
+                while !is_done.load(Ordering::Relaxed) {
+                    seq += 1;
+                    assert!(switcher.publish_table(numbered(seq)));
+                }
+                seq
+            });
+            let distinct: Vec<_> = asking.into_iter().map(|asking| asking.join()).collect();
+            is_done.store(true, Ordering::Relaxed);
+            let switches = switching.join().unwrap();
+            for distinct in distinct {
+                assert!(distinct.unwrap() > 10, "switches were seen");
+            }
+            switches
+        });
+        assert!(switches > 100, "{switches}");
+    });
+    let counted = publisher.counters().counted();
+    assert_eq!(
+        (counted.udp, counted.fast, counted.dropped),
+        (6_000, 6_000, 0)
+    );
 }

@@ -4,6 +4,7 @@
 mod aggregation;
 mod gate;
 mod guard;
+mod hostnames;
 mod json;
 mod properties;
 mod rehearsal;

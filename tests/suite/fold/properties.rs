@@ -7,8 +7,8 @@ use sidestep::failover::{
     Command, Event, Input, Policy, PolicyFault, Proposal, Reload, ServiceView, State, What,
     answers,
     input::{
-        ClockChange, DriftReport, Freshness, FreshnessReport, OperatorCommand, WitnessResult,
-        ZoneVersion,
+        ClockChange, DriftReport, Freshness, FreshnessReport, OperatorCommand, Resolved,
+        WitnessResult, ZoneVersion,
     },
     next_deadline,
     series::Series,
@@ -21,6 +21,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 const TARGETS: [&str; 5] = ["primary", "backup", "third", "fourth", "junk \u{202e}\n"];
 const ADDRESSES: [&str; 4] = ["192.0.2.10", "198.51.100.20", "203.0.113.30", "2001:db8::4"];
+const HOSTNAMES: [&str; 2] = ["lb.example.net", "before.example.net"];
 const SOURCES: [&str; 4] = ["reference", "wild", "faulty", "never loaded"];
 
 /// A policy that does anything at all, by the length of what it sees.
@@ -104,6 +105,12 @@ fn configured() -> impl Strategy<Value = Config> {
                         target
                             .addresses
                             .push(format!("192.0.2.{}", 100 + index).parse().unwrap());
+                    }
+                    if turn == 2 && index == 3 {
+                        target.addresses.clear();
+                        target.cname = Some(HOSTNAMES[0].into());
+                    } else if turn == 1 {
+                        target.records = vec![format!("MX {index} mx")];
                     }
                     config.targets.insert(target.name.clone(), target);
                 }
@@ -255,7 +262,26 @@ fn rest() -> impl Strategy<Value = Input> {
             target,
             differences
         })),
+        resolved(),
     ]
+}
+
+fn resolved() -> impl Strategy<Value = Input> {
+    let which = prop_oneof![9 => Just("fourth"), 1 => Just("primary")];
+    let addresses = prop::collection::vec(0..ADDRESSES.len(), 0..3);
+    (which, prop::bool::weighted(0.9), addresses, any::<bool>()).prop_map(
+        |(target, own, addresses, fails)| {
+            let addresses = addresses
+                .into_iter()
+                .map(|at| ADDRESSES[at].parse().unwrap());
+            Input::Resolved(Resolved {
+                target: target.into(),
+                hostname: HOSTNAMES[usize::from(!own)].into(),
+                addresses: addresses.collect(),
+                error: fails.then(|| "timed out".to_owned()),
+            })
+        },
+    )
 }
 
 /// Inputs, each with how much later it comes; a few run backwards or to the ends of time.
@@ -454,7 +480,8 @@ proptest! {
         let (_, events) = run(&inputs, &policies(), |_, _, came, state| {
             for (name, answer) in &answers(state).services {
                 let service = &state.world().config.services[name];
-                assert!(!answer.addresses.is_empty());
+                // A hostname that was never resolved has none yet.
+                assert!(!answer.addresses.is_empty() || answer.cname.is_some());
                 assert!((1..=86_400).contains(&answer.ttl_secs));
                 let own = service.targets.iter().flat_map(|t| &state.world().config.targets[t].addresses);
                 let own: Vec<_> = own.collect();

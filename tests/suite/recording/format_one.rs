@@ -4,7 +4,7 @@ use super::{Kept, SAMPLE, compressed, open, read};
 use sidestep::{
     failover::{By, What},
     model::{FailureReason, ProbeKind, Timestamp},
-    recording::Item,
+    recording::{Item, Writer},
 };
 
 #[test]
@@ -59,4 +59,41 @@ fn lines_without_a_number_are_counted() {
         })
         .collect();
     assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+fn targets_with_records_and_hostnames_are_whole_in_a_recording() {
+    let header = SAMPLE.lines().next().unwrap();
+    let header = header
+        .replace(
+            r#""addresses":["192.0.2.10"]"#,
+            r#""addresses":["192.0.2.10"],"records":["MX 10 mx1"]"#,
+        )
+        .replace(
+            r#""addresses":["198.51.100.20"]"#,
+            r#""cname":"lb.example.net""#,
+        );
+    let line = r#"{"at":1763800000123,"seq":1,"resolved":{"target":"backup","hostname":"lb.example.net","addresses":["192.0.2.30"]}}"#;
+    let kept = Kept::new("hostnames", format!("{header}\n{line}\n"));
+    let mut recording = open(&kept.path());
+    let read = recording.header().clone();
+    assert_eq!(read.config.targets["primary"].records, ["MX 10 mx1"]);
+    let backup = &read.config.targets["backup"];
+    assert_eq!(
+        (backup.cname.as_deref(), backup.addresses.len()),
+        (Some("lb.example.net"), 0)
+    );
+    let item = recording.next().unwrap().unwrap();
+    let Item::Event(event) = &item else {
+        panic!("{item:?}");
+    };
+    assert!(matches!(event.what, What::Resolved(_)));
+
+    // Written again it is the same, line by line.
+    let mut writer = Writer::new(Vec::new(), &read).unwrap();
+    writer.event(event).unwrap();
+    let written = String::from_utf8(writer.finish().unwrap()).unwrap();
+    assert_eq!(written.lines().nth(1), Some(line));
+    let again = Kept::new("again", written);
+    assert_eq!(open(&again.path()).header(), &read);
 }

@@ -1,7 +1,8 @@
 //! What was recorded comes again: the same inputs, the same policies, the same decisions.
 
-use super::world::{life, record};
+use super::world::{life, life_of, record};
 use proptest::prelude::*;
+use sidestep::failover::What;
 use sidestep::replay::{Report, Request, Source, Verdict, replay_whole};
 use std::path::Path;
 
@@ -33,6 +34,21 @@ proptest! {
         let whole = report(&record(folder.path(), &life, None));
         is_faithful(&whole);
         prop_assert!(whole.fidelity.unwrap().decisions > 0);
+    }
+
+    #[test]
+    fn any_life_with_a_hostname_comes_again(seed in any::<u64>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let life = life_of(seed, 1_500, true);
+        let resolved = life.events.iter().filter(|one| matches!(one.what, What::Resolved(_)));
+        prop_assert!(resolved.count() > 20);
+        is_faithful(&report(&record(folder.path(), &life, None)));
+        for index in 0..life.states.len().min(3) {
+            if life.states[index].1.world().services.is_empty() {
+                continue;
+            }
+            is_faithful(&report(&record(folder.path(), &life, Some(index))));
+        }
     }
 
     #[test]

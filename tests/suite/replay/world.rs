@@ -4,7 +4,10 @@ use serde_json::json;
 use sidestep::{
     failover::{
         Command, Event, Input, Reload, State,
-        input::{ClockChange, Freshness, FreshnessReport, OperatorCommand, Start, WitnessResult},
+        input::{
+            ClockChange, Freshness, FreshnessReport, OperatorCommand, Resolved, Start,
+            WitnessResult,
+        },
         next_deadline, step,
     },
     model::{Config, FailureReason, Observation, PolicyText, Timestamp},
@@ -101,6 +104,11 @@ pub(super) fn config(dice: &mut Dice) -> Config {
 
 /// A life of so many inputs.
 pub(super) fn life(seed: u64, inputs: usize) -> Life {
+    life_of(seed, inputs, false)
+}
+
+/// The same; in one with a hostname the third target is one, resolved now and then.
+pub(super) fn life_of(seed: u64, inputs: usize, with_hostname: bool) -> Life {
     let mut dice = Dice(seed);
     let library = Library::new();
     let mut state = State::default();
@@ -127,6 +135,11 @@ pub(super) fn life(seed: u64, inputs: usize) -> Life {
             1 => reload(&mut dice, &library),
             _ => input(&mut dice, &moods, &library, &state),
         };
+        let input = if with_hostname {
+            of_hostname(input, number)
+        } else {
+            input
+        };
         life.events.extend(step(&mut state, at, input, &library));
         if number == 1 {
             life.config = Arc::clone(&state.world().config);
@@ -136,6 +149,37 @@ pub(super) fn life(seed: u64, inputs: usize) -> Life {
         }
     }
     life
+}
+
+/// The input of a life whose third target is a hostname. No dice: the rest goes on as it would.
+fn of_hostname(input: Input, number: usize) -> Input {
+    const HOSTNAME: &str = "lb.example.net";
+    match input {
+        Input::Reload(mut reload) => {
+            for target in Arc::make_mut(&mut reload.config).targets.values_mut() {
+                if matches!(&*target.name, "third" | "renamed") {
+                    target.addresses.clear();
+                    target.cname = Some(HOSTNAME.into());
+                }
+            }
+            Input::Reload(reload)
+        }
+        _ if number % 41 == 7 => {
+            let last = number / 41 % 3;
+            let address = |last| [203, 0, 113, 30 + u8::try_from(last).unwrap()].into();
+            Input::Resolved(Resolved {
+                target: ["third", "third", "renamed"][number % 3].into(),
+                hostname: HOSTNAME.into(),
+                addresses: if last == 2 {
+                    Vec::new()
+                } else {
+                    vec![address(last)]
+                },
+                error: (last == 2).then(|| "timed out".to_owned()),
+            })
+        }
+        other => other,
+    }
 }
 
 fn start() -> Input {

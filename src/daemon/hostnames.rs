@@ -1,0 +1,145 @@
+//! The thread of what follows the configuration in force: the plan of the probes, and the
+//! hostnames of targets, which are resolved here and told to the fold.
+//!
+//! What a hostname was resolved to is told once, and again where it changes. The fold puts it
+//! into the configuration in force, and so it comes back here: the new addresses are probed.
+
+use super::fold::{Found, Message};
+use crate::{
+    dns::{self, Hostnames, LookedUp},
+    failover::{Input, input::Resolved},
+    model::{Config, DnsName, TargetName},
+    probe::{Plan, Prober},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::sync::{mpsc, watch};
+
+/// Where the inbox of the fold is full, the next attempt to tell it something.
+const INBOX_PAUSE: Duration = Duration::from_millis(5);
+
+/// Starts the thread; it ends, and the prober with it, when nobody publishes to `in_force` any
+/// more.
+pub(super) fn start(
+    fold: SyncSender<Message>,
+    prober: Prober,
+    in_force: watch::Receiver<Arc<Config>>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let run = move || runtime.block_on(follow(fold, prober, in_force));
+    thread::Builder::new()
+        .name("sidestep-hostnames".into())
+        .spawn(run)
+}
+
+async fn follow(
+    fold: SyncSender<Message>,
+    prober: Prober,
+    mut in_force: watch::Receiver<Arc<Config>>,
+) {
+    let (wanted, wants) = watch::channel(Hostnames::default());
+    let (found, mut looked_up) = mpsc::channel(16);
+    let resolving = tokio::spawn(dns::resolve(wants, found));
+    let mut telling = Telling::default();
+    loop {
+        let resolved = tokio::select! {
+            changed = in_force.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                let config = Arc::clone(&in_force.borrow_and_update());
+                prober.replace(Arc::new(Plan::of(&config))).await;
+                wanted.send_if_modified(|wanted| {
+                    let now = Hostnames::of(&config);
+                    let changed = *wanted != now;
+                    *wanted = now;
+                    changed
+                });
+                telling.take_config(&config)
+            }
+            Some(looked_up) = looked_up.recv() => telling.take(looked_up),
+        };
+        if !resolved.is_empty() && tell(&fold, resolved).await.is_err() {
+            break;
+        }
+    }
+    resolving.abort();
+}
+
+/// Tells the fold; an error where it has ended.
+async fn tell(fold: &SyncSender<Message>, resolved: Vec<Resolved>) -> Result<(), ()> {
+    let found = resolved.into_iter().map(|resolved| Found {
+        input: Input::Resolved(resolved),
+        series: None,
+    });
+    let mut message = Message::Found(found.collect());
+    loop {
+        match fold.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(_)) => return Err(()),
+            Err(TrySendError::Full(returned)) => {
+                message = returned;
+                tokio::time::sleep(INBOX_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// What each target was told to be.
+#[derive(Default)]
+struct Telling {
+    hostnames: BTreeMap<TargetName, DnsName>,
+    found: BTreeMap<DnsName, LookedUp>,
+    told: BTreeMap<TargetName, LookedUp>,
+}
+
+impl Telling {
+    /// What is to be told where other targets have hostnames.
+    fn take_config(&mut self, config: &Config) -> Vec<Resolved> {
+        let targets = config.targets.values();
+        let named = targets.filter_map(|one| Some((one.name.clone(), one.cname.clone()?)));
+        self.hostnames = named.collect();
+        let hostnames = &self.hostnames;
+        self.told
+            .retain(|target, told| hostnames.get(target) == Some(&told.hostname));
+        let wanted = |hostname: &DnsName| hostnames.values().any(|wanted| wanted == hostname);
+        self.found.retain(|hostname, _| wanted(hostname));
+        self.untold()
+    }
+
+    /// What is to be told of a lookup.
+    fn take(&mut self, looked_up: LookedUp) -> Vec<Resolved> {
+        self.found.insert(looked_up.hostname.clone(), looked_up);
+        self.untold()
+    }
+
+    fn untold(&mut self) -> Vec<Resolved> {
+        let mut untold = Vec::new();
+        for (target, hostname) in &self.hostnames {
+            let Some(found) = self.found.get(hostname) else {
+                continue;
+            };
+            if self.told.get(target) == Some(found) {
+                continue;
+            }
+            self.told.insert(target.clone(), found.clone());
+            untold.push(Resolved {
+                target: target.clone(),
+                hostname: hostname.clone(),
+                addresses: found.addresses.clone(),
+                error: found.error.clone(),
+            });
+        }
+        untold
+    }
+}
