@@ -80,7 +80,7 @@ pub fn answer(zones: &Zones, table: &Table, qname: &Name, qtype: RecordType) -> 
 /// later is not implemented (RFC 8906 section 3.1.2).
 fn no_question(kind: u16) -> Option<ResponseCode> {
     match kind {
-        0 | kind::OPT | kind::NXNAME | kind::TSIG => Some(ResponseCode::FormErr),
+        kind::OPT | kind::NXNAME | kind::TSIG => Some(ResponseCode::FormErr),
         kind::IXFR | kind::AXFR => Some(ResponseCode::Refused),
         kind::ANY => None,
         129..255 => Some(ResponseCode::NotImp),
