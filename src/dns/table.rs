@@ -218,7 +218,6 @@ mod tests {
         let services = services.iter().map(|&(name, address)| {
             let addresses: Vec<IpAddr> = vec![address.parse().unwrap()];
             let answer = ServiceAnswer {
-                names: Vec::new(),
                 addresses,
                 ttl_secs: 30,
                 ..ServiceAnswer::default()
