@@ -23,7 +23,10 @@ const RUNS: usize = 5;
 
 fn main() {
     let text = zone(RECORDS);
-    println!("{RECORDS} A records with a name each, {} MB of text", text.len() / 1_000_000);
+    println!(
+        "{RECORDS} A records with a name each, {} MB of text",
+        text.len() / 1_000_000
+    );
     let before_kb = resident_kb("VmRSS");
     let mut took: Vec<Duration> = Vec::new();
     let mut zones = None;
@@ -33,7 +36,10 @@ fn main() {
         took.push(began.elapsed());
         if run == 0 {
             let peak_kb = resident_kb("VmHWM");
-            println!("peak while building: {} MB more", (peak_kb - before_kb) / 1_024);
+            println!(
+                "peak while building: {} MB more",
+                (peak_kb - before_kb) / 1_024
+            );
             std::thread::sleep(Duration::from_secs(2)); // the allocator gives back what is free
             println!("kept: {} MB", (resident_kb("VmRSS") - before_kb) / 1_024);
         }
@@ -58,7 +64,8 @@ fn main() {
 }
 
 fn zone(records: usize) -> String {
-    let mut text = "$TTL 1h\n@ SOA ns1 hostmaster 1 1h 10m 2w 30\n@ NS ns1\nns1 A 192.0.2.53\n".to_owned();
+    let mut text =
+        "$TTL 1h\n@ SOA ns1 hostmaster 1 1h 10m 2w 30\n@ NS ns1\nns1 A 192.0.2.53\n".to_owned();
     for number in 0..records {
         let [_, a, b, c] = u32::try_from(number).expect("few").to_be_bytes();
         // Writing to a String never fails.
@@ -86,6 +93,12 @@ fn build(text: &str) -> Zones {
 fn resident_kb(field: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with(field));
-    let digits = line.map(|line| line.chars().filter(char::is_ascii_digit).collect::<String>());
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    let digits = line.map(|line| {
+        line.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    });
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
 }

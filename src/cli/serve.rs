@@ -26,8 +26,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Outcome {
 fn log(json: bool) {
     // hickory logs two lines for every query, the verifier one for every bad certificate: the
     // probe's reason says it. What SIDESTEP_LOG says of them comes later and wins.
-    let quiet =
-        "hickory_server=warn,hickory_net=warn,hickory_proto=warn,rustls_platform_verifier=off";
+    let quiet = "hickory_proto=warn,rustls_platform_verifier=off";
     let wanted = std::env::var("SIDESTEP_LOG").unwrap_or_default();
     let filter = EnvFilter::builder().parse_lossy(format!("info,{quiet},{wanted}"));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

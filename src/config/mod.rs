@@ -27,7 +27,7 @@ mod zone;
 
 pub use address::{data_folder, http_address};
 pub use load::{Loaded, parse};
-pub use paths::{MAX_FILE_BYTES, Paths, load, read};
+pub use paths::{MAX_FILE_BYTES, MAX_ZONE_BYTES, Paths, load, read, read_zone};
 pub use places::Places;
 pub use policy_tests::parse_stories;
 pub use scenario::scenario;

@@ -8,14 +8,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// No file that an operator writes is larger than 4 MiB.
+/// No file that an operator writes by hand is larger than 4 MiB.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
+/// Zone files are written by programs: a million records are some 30 MiB, this is a bound.
+pub const MAX_ZONE_BYTES: u64 = 1 << 30;
 
 /// Reads a text file of at most [`MAX_FILE_BYTES`].
 ///
 /// # Errors
 /// One finding: the file is missing, not a file, unreadable, too large or not UTF-8.
 pub fn read(path: &Path) -> Result<String, Diagnostic> {
+    read_within(path, MAX_FILE_BYTES)
+}
+
+/// Reads a zone file, or what one includes, of at most [`MAX_ZONE_BYTES`].
+///
+/// # Errors
+/// As [`read`].
+pub fn read_zone(path: &Path) -> Result<String, Diagnostic> {
+    read_within(path, MAX_ZONE_BYTES)
+}
+
+fn read_within(path: &Path, max_bytes: u64) -> Result<String, Diagnostic> {
     let file = path.display().to_string();
     let whole = |message: String| Diagnostic::error(&*file, "", 0, 0, message);
     let failed = |error: std::io::Error| match error.kind() {
@@ -32,12 +46,13 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
         return Err(whole("is a folder: name a file in it".to_owned()));
     }
     let mut bytes = Vec::new();
-    let mut bounded = opened.take(MAX_FILE_BYTES + 1);
+    let mut bounded = opened.take(max_bytes + 1);
     bounded.read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(whole(
-            "is larger than 4 MiB: it is hardly what was meant".to_owned(),
-        ));
+    if bytes.len() as u64 > max_bytes {
+        let max_mib = max_bytes >> 20;
+        return Err(whole(format!(
+            "is larger than {max_mib} MiB: it is hardly what was meant"
+        )));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();

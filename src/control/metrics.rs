@@ -502,7 +502,7 @@ fn dns(out: &mut Exposition, counters: &Metrics) {
     out.family(
         "sidestep_dns_queries_total",
         "counter",
-        "DNS queries, by transport.",
+        "DNS messages received, by transport.",
     );
     for (transport, count) in &counters.queries {
         out.sample(&[("transport", transport)], count);
@@ -522,14 +522,27 @@ fn dns(out: &mut Exposition, counters: &Metrics) {
             counters.truncated,
         ),
         (
-            "sidestep_dns_dropped_total",
-            "DNS messages that got no reply: they were none to reply to, or it could not be sent.",
-            counters.dropped,
+            "sidestep_dns_slipped_total",
+            "Truncated DNS replies that rate limiting sent in place of an answer.",
+            counters.slipped,
+        ),
+        (
+            "sidestep_dns_fast_total",
+            "DNS replies over UDP that were made of prepared octets.",
+            counters.fast,
         ),
     ];
     for (name, help, count) in totals {
         out.family(name, "counter", help);
         out.sample(&[], count);
+    }
+    out.family(
+        "sidestep_dns_dropped_total",
+        "counter",
+        "DNS messages that got no reply, by reason; with the replies they are all that came.",
+    );
+    for (reason, count) in &counters.dropped {
+        out.sample(&[("reason", reason)], count);
     }
 }
 

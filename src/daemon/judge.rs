@@ -453,7 +453,7 @@ fn zones(
         included.insert(path.to_owned());
         let text: Arc<str> = match case.beside.get(path) {
             Some(text) => Arc::clone(text),
-            None => config::read(path)
+            None => config::read_zone(path)
                 .map_err(|found| std::io::Error::other(found.message))?
                 .into(),
         };

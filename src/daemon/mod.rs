@@ -183,7 +183,8 @@ impl Daemon {
         {
             return Err(StartError::System(why.clone()));
         }
-        let listeners = dns::bind(&server.dns).map_err(StartError::System)?;
+        let listeners =
+            dns::bind_for(&server.dns, server.udp_threads).map_err(StartError::System)?;
         let http = server
             .http
             .map(control::bind)

@@ -300,7 +300,9 @@ impl Operations for Operator {
                 .map(|(rcode, count)| (rcode.to_lowercase(), *count))
                 .collect(),
             truncated: counted.truncated,
-            dropped: counted.dropped,
+            slipped: counted.slipped,
+            fast: counted.fast,
+            dropped: counted.drops.into_iter().collect(),
             tcp_open: tcp.open,
             tcp_opened: tcp.opened,
             tcp_closed: tcp.closed.into_iter().collect(),

@@ -71,7 +71,8 @@ impl Sources {
     /// Reads files that no configuration names: those that zone files include.
     pub fn read_included<'f>(&mut self, files: impl IntoIterator<Item = &'f PathBuf>) {
         for file in files {
-            self.beside.insert(file.clone(), read(file));
+            let text = config::read_zone(file).map(Into::into);
+            self.beside.insert(file.clone(), text);
         }
     }
 
@@ -100,8 +101,8 @@ impl Sources {
         }
         for zone in &config.zones {
             if let ZoneSource::File(file) = &zone.source {
-                self.zones
-                    .insert(zone.name.clone(), read(&paths.resolve(file)));
+                let text = config::read_zone(&paths.resolve(file)).map(Into::into);
+                self.zones.insert(zone.name.clone(), text);
             }
         }
     }

@@ -5,7 +5,7 @@
 //! sizes or EDNS. Whatever else answers queries, such as a fast path, is held against this
 //! function. Contract: never panics, bounded work; a service's name is never NXDOMAIN.
 
-mod additional;
+pub(super) mod additional;
 
 use super::{
     fields::{self, kind},
@@ -25,7 +25,7 @@ use hickory_proto::{
 /// So many CNAMEs and DNAMEs are followed, and no more answered. A resolver follows any chain by
 /// itself, asking again for its last name, so a chain cut here costs it one more query, while a
 /// hostile chain costs us 9 lookups. Resolvers give up between 8 and 16 themselves.
-const MAX_ALIASES: usize = 8;
+pub(super) const MAX_ALIASES: usize = 8;
 
 /// An answer without its message: what to say, not how it is sent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,8 +159,7 @@ impl Chain<'_> {
         };
         let found = kind.map(|kind| here.records(kind, &self.name));
         let found = found.filter(|found| !found.is_empty());
-        let is_address = matches!(kind, Some(kind::A | kind::AAAA));
-        if found.is_none() && is_address && here.lacks_addresses() {
+        if found.is_none() && kind.is_some_and(|kind| here.is_unknown(kind)) {
             // A failure is asked again, a denial is cached.
             self.answer = Answer::of(ResponseCode::ServFail);
             return Step::Done;
@@ -250,16 +249,16 @@ fn records(rrset: Option<RrSet<'_>>, owner: &Name) -> Vec<Record> {
 }
 
 /// What stands at a node: its static RRsets, and over them those of its service.
-struct At<'a> {
+pub(super) struct At<'a> {
     table: &'a Table,
     zone: &'a Zone,
     node: Node<'a>,
     /// What its service answers, where it has one that was decided.
-    served: Option<&'a Served>,
+    pub(super) served: Option<&'a Served>,
 }
 
 impl<'a> At<'a> {
-    fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
+    pub(super) fn new(table: &'a Table, zone: &'a Zone, node: Node<'a>) -> Self {
         Self {
             table,
             zone,
@@ -269,8 +268,11 @@ impl<'a> At<'a> {
     }
 
     /// A service has this name and was not decided yet, or its hostname not resolved: it has
-    /// addresses, but nobody knows them.
-    fn lacks_addresses(&self) -> bool {
+    /// addresses, but nobody knows them. Of other types it is not known whether there are any.
+    pub(super) fn is_unknown(&self, kind: u16) -> bool {
+        if !matches!(kind, kind::A | kind::AAAA) {
+            return false;
+        }
         match self.served {
             None => self.node.service().is_some(),
             Some(served) => served.is_unresolved(self.is_apex()),
@@ -281,7 +283,8 @@ impl<'a> At<'a> {
         self.node.name().len() == self.zone.apex().len()
     }
 
-    fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
+    /// The RRset of a type; an SOA with the serial that its file says.
+    pub(super) fn rrset(&self, kind: u16) -> Option<RrSet<'a>> {
         let at_apex = self.is_apex();
         match self.served {
             Some(served) if served.owns(kind, at_apex) => served.rrset(kind, at_apex),
@@ -304,7 +307,7 @@ impl<'a> At<'a> {
     /// The one type that ANY is answered with (RFC 8482 section 4.1): addresses where a service
     /// has the name, else the first.
     fn any(&self) -> Option<u16> {
-        if self.lacks_addresses() {
+        if self.is_unknown(kind::A) {
             return Some(kind::A);
         }
         let at_apex = self.is_apex();

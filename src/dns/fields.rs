@@ -35,7 +35,7 @@ pub(super) mod kind {
 pub(super) const SOA_NUMBERS_OCTETS: usize = 20;
 
 /// Where the name begins that leads on to another name.
-fn target_at(kind: u16) -> Option<usize> {
+pub(super) fn target_at(kind: u16) -> Option<usize> {
     match kind {
         kind::NS | kind::CNAME | kind::PTR | kind::DNAME => Some(0),
         kind::MX | kind::SVCB | kind::HTTPS => Some(2),

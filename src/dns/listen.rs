@@ -2,26 +2,35 @@
 //!
 //! Does not know DNS. Contract: either all are bound or an error names the address and what to
 //! do; UDP and TCP share a port, also where the port was 0; IPv6 sockets take no IPv4, so that
-//! `0.0.0.0:53` and `[::]:53` stand side by side.
+//! `0.0.0.0:53` and `[::]:53` stand side by side. Each UDP thread has a socket of its own; the
+//! kernel shares the datagrams among them by sender (SO_REUSEPORT).
 
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io::{self, ErrorKind},
     net::{SocketAddr, TcpListener, UdpSocket},
+    num::NonZero,
+    thread,
 };
 
 /// A free TCP port need not be free for UDP; so often another one is tried.
 const FREE_PORT_TRIES: usize = 32;
 /// Connections that wait to be accepted; the kernel's limit applies.
 const BACKLOG: i32 = 4_096;
-/// Bursts beyond what is read between two wake-ups wait here; the kernel's limit applies.
-const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
+/// Bursts beyond what is read between two wake-ups wait here, and answers that the network does
+/// not take at once; the kernel's limits apply.
+const BUFFER_OCTETS: usize = 4 << 20;
 
-/// The two sockets of one address.
+/// The sockets of one address.
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
-    pub(super) udp: UdpSocket,
+    /// One for each thread; they block.
+    pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: TcpListener,
 }
 
@@ -38,11 +47,22 @@ impl Listeners {
     }
 }
 
-/// Binds UDP and TCP on each address.
+/// Binds UDP and TCP on each address, for one UDP thread on each core.
+///
+/// # Errors
+/// As for `bind_for`.
+pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
+    bind_for(addresses, None)
+}
+
+/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core.
 ///
 /// # Errors
 /// A sentence for the operator: which address, why, and what to do.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
+pub fn bind_for(addresses: &[SocketAddr], udp_threads: Option<u32>) -> Result<Listeners, String> {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let asked = udp_threads.and_then(|threads| usize::try_from(threads).ok());
+    let udp_threads = asked.unwrap_or_else(cores).max(1);
     let mut listeners = Listeners::default();
     for (index, &address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..index].contains(&address) {
@@ -50,12 +70,12 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
         }
         listeners
             .pairs
-            .push(pair(address).map_err(|error| explain(address, &error))?);
+            .push(pair(address, udp_threads).map_err(|error| explain(address, &error))?);
     }
     Ok(listeners)
 }
 
-fn pair(address: SocketAddr) -> io::Result<Pair> {
+fn pair(address: SocketAddr, udp_threads: usize) -> io::Result<Pair> {
     let tries = if address.port() == 0 {
         FREE_PORT_TRIES
     } else {
@@ -65,34 +85,69 @@ fn pair(address: SocketAddr) -> io::Result<Pair> {
     for _ in 0..tries {
         let tcp: TcpListener = socket(address, Type::STREAM, Protocol::TCP)?.into();
         let address = tcp.local_addr()?;
-        match socket(address, Type::DGRAM, Protocol::UDP) {
-            Ok(udp) => {
-                return Ok(Pair {
-                    address,
-                    udp: udp.into(),
-                    tcp,
-                });
-            }
+        match group(address, udp_threads) {
+            Ok(udp) => return Ok(Pair { address, udp, tcp }),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+/// The UDP sockets of one address. The first is bound as if it were alone, so that a port in use
+/// is noticed: among sockets that share a port nobody is told.
+fn group(address: SocketAddr, size: usize) -> io::Result<Vec<UdpSocket>> {
+    let first = socket(address, Type::DGRAM, Protocol::UDP)?;
+    if size > 1 {
+        first.set_reuse_port(true)?;
+    }
+    let others = (1..size).map(|_| {
+        let other = unbound(address, Type::DGRAM, Protocol::UDP)?;
+        other.set_reuse_port(true)?;
+        other.bind(&address.into())?;
+        Ok(other.into())
+    });
+    std::iter::once(Ok(first.into())).chain(others).collect()
+}
+
+fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_nonblocking(true)?;
+    if kind == Type::DGRAM {
+        for_datagrams(&socket, address)?;
+    }
+    Ok(socket)
+}
+
+fn for_datagrams(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    // As much as the kernel allows; less is no reason to fail.
+    let _ = socket.set_recv_buffer_size(BUFFER_OCTETS);
+    let _ = socket.set_send_buffer_size(BUFFER_OCTETS);
+    // Whoever can send a forged ICMP error must not make our answers smaller or fragmented (RFC
+    // 9715 section 3.1). Kernels before 3.15 do not know it.
+    let _ = match address {
+        SocketAddr::V4(_) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT),
+        SocketAddr::V6(_) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::OMIT),
+    };
+    // Which of this machine's addresses was asked: the answer must come from there.
+    match address {
+        _ if !address.ip().is_unspecified() => {}
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = unbound(address, kind, protocol)?;
     if kind == Type::STREAM {
+        socket.set_nonblocking(true)?;
         // Connections of the process before us may still be closing on this port.
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
     } else {
-        // As much as the kernel allows; less is no reason to fail.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
         socket.bind(&address.into())?;
     }
     Ok(socket)

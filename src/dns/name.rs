@@ -268,12 +268,20 @@ mod tests {
         let mut name = LookupName::default();
         assert_eq!(name.read(&octets), Some(17));
         assert_eq!(name.depth(), 3);
-        for (depth, text) in [(0, "."), (1, "com"), (2, "example.com"), (3, "www.example.com")] {
+        for (depth, text) in [
+            (0, "."),
+            (1, "com"),
+            (2, "example.com"),
+            (3, "www.example.com"),
+        ] {
             assert_eq!(name.suffix(depth), wire(text));
             assert_eq!(name.hash(depth), LookupName::of(&wire(text)).hash(depth));
         }
         assert_eq!(text_of(name.octets()).as_str(), "www.example.com");
-        assert_eq!(LookupName::of_name(&name_of(&octets)).octets(), name.octets());
+        assert_eq!(
+            LookupName::of_name(&name_of(&octets)).octets(),
+            name.octets()
+        );
     }
 
     #[test]
@@ -286,7 +294,15 @@ mod tests {
         let deepest = [b"\x01a".repeat(127), vec![0]].concat();
         assert_eq!(name.read(&deepest), Some(255));
         assert_eq!(name.depth(), 127);
-        for bad in [&long, &b"\x01"[..], b"", b"\x01a", b"\xc0\x0c", b"\x40a", &[62; 256]] {
+        for bad in [
+            &long,
+            &b"\x01"[..],
+            b"",
+            b"\x01a",
+            b"\xc0\x0c",
+            b"\x40a",
+            &[62; 256],
+        ] {
             assert_eq!(name.read(bad), None, "{bad:?}");
             assert_eq!(name_length(bad), None, "{bad:?}");
         }

@@ -1,16 +1,14 @@
-//! Serving: UDP by a loop, TCP by `tcp`, each watched.
+//! Serving: UDP by `udp`, TCP by `tcp`, each watched.
 //!
-//! Does not know what is answered. hickory's UDP side replies to unreadable replies, which
-//! invites loops between servers, spawns a task per datagram and counts nothing; so datagrams
-//! are answered here, in their order. Contract: what ends unasked is started again on the same
+//! Does not know what is answered. Contract: what ends unasked is started again on the same
 //! socket, which stays bound throughout, so nobody can take the port and waiting connections are
 //! kept.
 
 use super::{
-    handler::{Asker, Handler, Transport},
     listen::{Listeners, Pair},
     state::Publisher,
     tcp,
+    udp::Threads,
 };
 use std::{
     future::Future,
@@ -19,15 +17,13 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{net::UdpSocket, sync::watch, task::JoinSet, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 /// Pauses before what ended is started again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a shutdown waits for what was read to be answered.
 const SHUTDOWN: Duration = Duration::from_secs(2);
-/// No query is longer; what is longer is cut and so unreadable.
-const MAX_QUERY_OCTETS: usize = 4_096;
 
 /// Serves until `shutdown` is ready, then closes all sockets.
 ///
@@ -40,16 +36,17 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let tcp_server = tcp::Server::new(publisher.clone());
+    let mut groups = Vec::new();
     for Pair { address, udp, tcp } in listeners.pairs {
-        let handler = Handler::new(publisher.clone());
-        let start = move || Running::udp(&udp, handler.clone());
-        tasks.spawn(supervise(address, "UDP", start, stopped.clone()));
+        groups.push((address, udp));
         let server = Arc::clone(&tcp_server);
         let start = move || Running::tcp(&tcp, Arc::clone(&server));
         tasks.spawn(supervise(address, "TCP", start, stopped.clone()));
     }
+    let threads = Threads::start(groups, publisher);
     shutdown.await;
     stop.send_replace(true);
+    tasks.spawn_blocking(move || threads.stop());
     while tasks.join_next().await.is_some() {}
     tcp_server.stop(SHUTDOWN).await;
 }
@@ -58,11 +55,6 @@ pub async fn serve(
 struct Running(JoinSet<io::Error>);
 
 impl Running {
-    fn udp(socket: &std::net::UdpSocket, handler: Handler) -> io::Result<Self> {
-        let socket = UdpSocket::from_std(socket.try_clone()?)?;
-        Ok(Self::task(answer_datagrams(socket, handler)))
-    }
-
     fn tcp(socket: &std::net::TcpListener, server: Arc<tcp::Server>) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
         Ok(Self::task(tcp::accept(listener, server)))
@@ -85,34 +77,6 @@ impl Running {
 
     async fn stop(mut self) {
         self.0.shutdown().await;
-    }
-}
-
-/// Answers datagrams until the socket fails.
-async fn answer_datagrams(socket: UdpSocket, handler: Handler) -> io::Error {
-    let mut octets = vec![0; MAX_QUERY_OCTETS];
-    loop {
-        let (length, source) = match socket.recv_from(&mut octets).await {
-            Ok(received) => received,
-            // An ICMP error about an earlier reply says nothing about this socket.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-            Err(error) => return error,
-        };
-        let asker = Asker {
-            source,
-            transport: Transport::Udp,
-        };
-        let counters = handler.counters();
-        let Some(reply) = handler.handle(&octets[..length], &asker, now_secs()) else {
-            counters.dropped();
-            continue;
-        };
-        counters.query(true);
-        counters.answered(reply.rcode, reply.truncated);
-        if let Err(error) = socket.send_to(&reply.octets, source).await {
-            tracing::debug!(%source, %error, "an answer could not be sent");
-            counters.dropped();
-        }
     }
 }
 
@@ -162,25 +126,27 @@ async fn supervise(
 mod tests {
     use super::*;
     use crate::dns::bind;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn a_server_that_ends_is_started_again_on_its_socket() {
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let pair = listeners.pairs.into_iter().next().unwrap();
-        let handler = Handler::new(Publisher::new());
+        let server = tcp::Server::new(Publisher::new());
         let (stop, stopped) = watch::channel(false);
         let (made, mut starts) = tokio::sync::mpsc::unbounded_channel();
         let mut count = 0;
+        let address = pair.address;
         let start = move || {
             count += 1;
             made.send((count, Instant::now())).unwrap();
             match count {
                 1 => Ok(Running::task(async { panic!("as a task may") })),
                 2 => Err(io::Error::other("no descriptors left")),
-                _ => Running::udp(&pair.udp, handler.clone()),
+                _ => Running::tcp(&pair.tcp, Arc::clone(&server)),
             }
         };
-        let supervisor = tokio::spawn(supervise(pair.address, "UDP", start, stopped));
+        let supervisor = tokio::spawn(supervise(address, "TCP", start, stopped));
         let begin = Instant::now();
         for (expect, after_ms) in [(1, 0), (2, 100), (3, 300)] {
             let (count, at) = starts.recv().await.unwrap();
@@ -190,14 +156,12 @@ mod tests {
                 "a pause before start {count}"
             );
         }
-        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        client
-            .send_to(&[0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], pair.address)
-            .await
-            .unwrap();
-        let mut reply = [0; 512];
-        let length = client.recv(&mut reply).await.unwrap();
-        assert_eq!(reply[..4], [0, 7, 0x80, 1], "FORMERR: {length} octets");
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let query = [0, 12, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        client.write_all(&query).await.unwrap();
+        let mut reply = [0; 14];
+        client.read_exact(&mut reply).await.unwrap();
+        assert_eq!(reply[2..6], [0, 7, 0x80, 1], "FORMERR");
         stop.send_replace(true);
         supervisor.await.unwrap();
         assert!(starts.try_recv().is_err(), "a stop starts nothing");

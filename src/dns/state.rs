@@ -22,7 +22,8 @@ pub struct DnsState {
 }
 
 impl DnsState {
-    fn new(zones: &Arc<Zones>, table: &Arc<Table>, settings: &Arc<Settings>) -> Self {
+    /// The same settings with other zones or another table.
+    fn with(&self, zones: &Arc<Zones>, table: &Arc<Table>) -> Self {
         let fitted = match table.fitted(zones) {
             Cow::Borrowed(_) => Arc::clone(table),
             Cow::Owned(fitted) => Arc::new(fitted),
@@ -30,7 +31,7 @@ impl DnsState {
         Self {
             zones: Arc::clone(zones),
             table: fitted,
-            settings: Arc::clone(settings),
+            settings: Arc::clone(&self.settings),
             published: Arc::clone(table),
         }
     }
@@ -54,10 +55,7 @@ impl Publisher {
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
         // The former zones, where nobody else has them, go here and not on the query path.
-        drop(
-            self.state
-                .rcu(move |old| DnsState::new(&zones, &table, &old.settings)),
-        );
+        drop(self.state.rcu(move |old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -68,7 +66,7 @@ impl Publisher {
         self.state.rcu(|old| {
             is_new = old.table.seq() <= table.seq();
             if is_new {
-                Arc::new(DnsState::new(&old.zones, &table, &old.settings))
+                Arc::new(old.with(&old.zones, &table))
             } else {
                 Arc::clone(old)
             }
@@ -78,15 +76,16 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
-        self.state
-            .rcu(|old| DnsState::new(zones, &old.published, &old.settings));
+        self.state.rcu(|old| old.with(zones, &old.published));
     }
 
     /// Replaces what is not about records.
     pub fn publish_settings(&self, settings: Settings) {
         let settings = Arc::new(settings);
-        self.state
-            .rcu(|old| DnsState::new(&old.zones, &old.published, &settings));
+        self.state.rcu(|old| DnsState {
+            settings: Arc::clone(&settings),
+            ..DnsState::clone(old)
+        });
     }
 
     /// What is in force now.
@@ -102,6 +101,15 @@ impl Publisher {
     /// What was counted by all listeners.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How long a TCP connection may be silent, ms: as `state` has it, less under pressure.
+    pub(super) fn idle_ms(&self, state: &DnsState) -> i64 {
+        let idle_ms = state.settings.tcp.idle_ms;
+        match i64::try_from(self.tcp_counters.patience_ms()) {
+            Ok(patience_ms) if patience_ms > 0 => idle_ms.min(patience_ms),
+            _ => idle_ms,
+        }
     }
 
     /// What was counted of TCP connections.

@@ -70,7 +70,9 @@ impl Zones {
         let (zones, number) = (&mut self.zones, zone.number);
         if self
             .index
-            .find(apex.hash(depth), |&n| zones[n as usize].apex() == zone.apex())
+            .find(apex.hash(depth), |&n| {
+                zones[n as usize].apex() == zone.apex()
+            })
             .is_some()
         {
             return false;
@@ -126,7 +128,10 @@ impl Zones {
         let nodes = self.zones.iter().flat_map(|zone| zone.nodes());
         nodes.flat_map(|node| {
             let sets = node.addresses();
-            let addresses = sets.flat_map(|set| set.rdata().filter_map(move |rdata| address_of(set.kind, rdata)));
+            let addresses = sets.flat_map(|set| {
+                set.rdata()
+                    .filter_map(move |rdata| address_of(set.kind, rdata))
+            });
             addresses.map(move |address| (text_of(node.name()), address))
         })
     }

@@ -98,7 +98,7 @@ impl<'r> Reader<'r> {
             None => self.text_of(path),
         };
         match text {
-            Ok(text) => self.file(&[path], text, &mut Context::new(apex), sink),
+            Ok(text) => self.file(&[path], &text, &mut Context::new(apex), sink),
             Err(message) => {
                 let file = path.display().to_string();
                 let found = Diagnostic::error(file, "", 0, 0, message);
@@ -148,15 +148,18 @@ impl<'r> Reader<'r> {
     fn file(
         &mut self,
         paths: &[&Path],
-        text: Arc<str>,
+        text: &Arc<str>,
         context: &mut Context,
         sink: &mut Sink<'_>,
     ) {
         let Some(&path) = paths.last() else { return };
-        let source = self.places.add(path, text.clone());
-        let mut entries = Entries::new(&text);
+        let source = self.places.add(path, Arc::clone(text));
+        let mut entries = Entries::new(text);
         let mut entry = Entry::default();
-        while let Some(read) = entries.next(&mut entry) {
+        // What comes behind so many errors is not worth the time: the zone is refused.
+        while self.errors.len() < MAX_FINDINGS
+            && let Some(read) = entries.next(&mut entry)
+        {
             let done = read.and_then(|()| match entry.tokens.first() {
                 Some(first) if !entry.indented && first.raw.starts_with('$') => {
                     self.directive(source, paths, &entry, context, sink)
@@ -210,7 +213,7 @@ impl<'r> Reader<'r> {
                 words.finish()?;
                 let text = self.included(paths, file)?;
                 let path = path_of(paths, file)?;
-                self.file(&[paths, &[&path]].concat(), text, &mut inner, sink);
+                self.file(&[paths, &[&path]].concat(), &text, &mut inner, sink);
             }
             "$GENERATE" => {
                 let series = Series::read(&mut words)?;

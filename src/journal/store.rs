@@ -287,12 +287,21 @@ fn insert_version(
     Ok(())
 }
 
+/// Writes the files that changed, and no other: a zone's may have tens of megabytes.
 fn insert_kept(connection: &Connection, kept: &Kept) -> Attempt<()> {
-    connection.prepare_cached("DELETE FROM kept")?.execute([])?;
-    let mut statement =
-        connection.prepare_cached("INSERT INTO kept(role, name, text) VALUES (?1, ?2, ?3)")?;
+    let mut statement = connection.prepare_cached("SELECT role, name FROM kept")?;
+    let stored = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let stored: Vec<(String, String)> = stored.collect::<Result<_, _>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM kept WHERE role = ?1 AND name = ?2")?;
+    for gone in stored.iter().filter(|key| !kept.files.contains_key(key)) {
+        delete.execute(params![gone.0, gone.1])?;
+    }
+    let mut write = connection.prepare_cached(
+        "INSERT INTO kept(role, name, text) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET text = excluded.text WHERE text <> excluded.text",
+    )?;
     for ((role, name), text) in &kept.files {
-        statement.execute(params![role, name, &**text])?;
+        write.execute(params![role, name, &**text])?;
     }
     Ok(())
 }

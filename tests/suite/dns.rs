@@ -7,11 +7,18 @@ mod additional;
 mod aliases;
 mod answers;
 mod client;
+mod crowd;
+mod equivalence;
 mod messages;
 mod moved;
 mod naive;
+mod peers;
+mod random;
 mod rules;
 mod sockets;
+mod tcp;
+mod udp;
+mod wire;
 mod zone_files;
 mod zones;
 

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 /// For how many names records are added: more would not fit a UDP answer. Glue is exempt: a
 /// referral without it leads nowhere (RFC 9471).
-const MAX_NAMES: usize = 16;
+pub(in crate::dns) const MAX_NAMES: usize = 16;
 
 /// Addresses of the hosts that NS, MX, SRV, SVCB and HTTPS records name; below a delegation that
 /// is its glue.
@@ -50,7 +50,9 @@ impl Host {
         match &record.data {
             RData::NS(server) => Some(host(&server.0)),
             RData::MX(mail) => Some(host(&mail.exchange)),
-            RData::Unknown { code, rdata } => Self::of_opaque(record, (*code).into(), &rdata.anything),
+            RData::Unknown { code, rdata } => {
+                Self::of_opaque(record, (*code).into(), &rdata.anything)
+            }
             _ => None,
         }
     }

@@ -119,7 +119,7 @@ impl Fields<'_, '_> {
             Field::Tag => self.tag(what)?,
             Field::Digest(known) => self.digest(known, what)?,
             Field::Base64 => {
-                self.decode(&BASE64, &format!("{what} in Base64, with '=' at its end"))?
+                self.decode(&BASE64, &format!("{what} in Base64, with '=' at its end"))?;
             }
             Field::Salt => self.salt(what)?,
             Field::Hash => self.hash(what)?,

@@ -46,6 +46,7 @@ pub struct TcpCounters {
     open: AtomicU64,
     opened: AtomicU64,
     closed: [AtomicU64; Reason::ALL.len()],
+    patience_ms: AtomicU64,
 }
 
 /// What was counted since the start.
@@ -68,7 +69,21 @@ impl TcpCounters {
 
     pub(super) fn closed(&self, reason: Reason) {
         self.closed[reason as usize - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A socket was closed, after its connection was counted as closed.
+    pub(super) fn gone(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_patience_ms(&self, patience_ms: u64) {
+        self.patience_ms.store(patience_ms, Ordering::Relaxed);
+    }
+
+    /// How long a connection may be silent now, ms: the idle timeout, or less as the connections
+    /// near their cap; 0 until TCP is served.
+    pub fn patience_ms(&self) -> u64 {
+        self.patience_ms.load(Ordering::Relaxed)
     }
 
     /// The figures now.
@@ -98,6 +113,7 @@ mod tests {
             counters.opened();
             counters.opened();
             counters.closed(reason);
+            counters.gone();
             let counted = counters.counted();
             assert_eq!((counted.open, counted.opened), (1, 2));
             assert_eq!(counted.closed[index], (name, 1));

@@ -20,7 +20,9 @@ pub use framer::Framer;
 pub(super) use accept::accept;
 
 use super::{
-    handler::{Asker, Handler, Transport},
+    counters::{Answered, Dropped},
+    handler::Handler,
+    reply::{Asker, Transport},
     server::now_secs,
     state::Publisher,
 };
@@ -31,10 +33,7 @@ use counters::Reason;
 use limits::{Limits, client_of};
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{net::TcpStream, sync::Notify, time::Instant};
@@ -45,13 +44,11 @@ pub(super) struct Server {
     handler: Handler,
     publisher: Publisher,
     admission: Mutex<Admission>,
-    /// `Limits::patience_ms` for as many as are open.
-    patience_ms: AtomicU64,
     /// What the connections hold in buffers.
     held_octets: AtomicUsize,
     started: Instant,
-    /// A connection ended.
-    ended: Notify,
+    /// The socket of a connection was closed.
+    gone: Notify,
 }
 
 #[derive(Debug)]
@@ -68,6 +65,8 @@ impl Server {
     pub(super) fn new(publisher: Publisher) -> Arc<Self> {
         let asked = publisher.state().settings.tcp.clone();
         let limits = within_descriptors(&asked);
+        let counters = publisher.tcp_counters();
+        counters.set_patience_ms(limits.patience_ms(0));
         Arc::new(Self {
             handler: Handler::new(publisher.clone()),
             publisher,
@@ -76,10 +75,9 @@ impl Server {
                 asked,
                 limits,
             }),
-            patience_ms: AtomicU64::new(limits.patience_ms(0)),
             held_octets: AtomicUsize::new(0),
             started: Instant::now(),
-            ended: Notify::new(),
+            gone: Notify::new(),
         })
     }
 
@@ -93,7 +91,6 @@ impl Server {
             self.set_patience(&admission);
             admitted
         };
-        self.publisher.tcp_counters().opened();
         let connection = Connection::new(Arc::clone(self), stream, source, number, seat);
         tokio::spawn(connection.converse());
     }
@@ -105,18 +102,22 @@ impl Server {
             source,
             transport: Transport::Tcp,
         };
-        let counters = self.publisher.counters();
-        let reply = self.handler.handle(message, &asker, now_secs());
-        let framed = reply.and_then(|reply| {
-            let length = u16::try_from(reply.octets.len()).ok()?;
-            Some((length, reply))
-        });
-        let Some((length, reply)) = framed else {
-            counters.dropped();
+        let counters = self.publisher.counters().tcp();
+        counters.received(1);
+        let Some(reply) = self.handler.handle(message, &asker, now_secs()) else {
+            counters.dropped(Dropped::undeserved(message));
             return false;
         };
-        counters.query(false);
-        counters.answered(reply.rcode, reply.truncated);
+        let Ok(length) = u16::try_from(reply.octets.len()) else {
+            counters.dropped(Dropped::Unsent);
+            return false;
+        };
+        counters.answered(Answered {
+            rcode: reply.rcode,
+            truncated: reply.truncated,
+            slipped: false,
+            fast: false,
+        });
         out.extend(length.to_be_bytes());
         out.extend(reply.octets);
         true
@@ -126,7 +127,6 @@ impl Server {
     fn forget(&self, number: u64, reason: Reason) {
         self.admission().connections.forget(number);
         self.publisher.tcp_counters().closed(reason);
-        self.ended.notify_waiters();
     }
 
     /// Ends whoever waited too long and follows the configuration.
@@ -140,7 +140,7 @@ impl Server {
         let most = admission.limits.connections;
         admission.connections.shrink_to(most);
         self.set_patience(&admission);
-        let patience_ms = self.patience_ms();
+        let patience_ms = self.publisher.tcp_counters().patience_ms();
         admission
             .connections
             .end_overdue(self.now_ms(), patience_ms);
@@ -154,27 +154,21 @@ impl Server {
     /// Lets every connection answer what it has read and ends it; after `within` whatever it does.
     pub(super) async fn stop(&self, within: Duration) {
         self.admission().connections.ask_all(Reason::Stop);
-        if tokio::time::timeout(within, self.all_ended())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(within, self.all_gone()).await.is_err() {
             self.admission().connections.ask_all(Reason::Timeout);
-            if tokio::time::timeout(within, self.all_ended())
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(within, self.all_gone()).await.is_err() {
                 tracing::warn!("DNS connections were open when TCP stopped");
             }
         }
     }
 
-    async fn all_ended(&self) {
+    async fn all_gone(&self) {
         loop {
-            let ended = self.ended.notified();
+            let gone = self.gone.notified();
             if self.publisher.tcp_counters().counted().open == 0 {
                 return;
             }
-            ended.await;
+            gone.await;
         }
     }
 
@@ -187,11 +181,7 @@ impl Server {
 
     fn set_patience(&self, admission: &Admission) {
         let patience_ms = admission.limits.patience_ms(admission.connections.len());
-        self.patience_ms.store(patience_ms, Ordering::Relaxed);
-    }
-
-    fn patience_ms(&self) -> u64 {
-        self.patience_ms.load(Ordering::Relaxed)
+        self.publisher.tcp_counters().set_patience_ms(patience_ms);
     }
 
     fn now_ms(&self) -> u64 {

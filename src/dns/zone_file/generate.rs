@@ -1,5 +1,5 @@
-//! `$GENERATE START-STOP[/STEP] OWNER [TTL] [CLASS] TYPE DATA`: a series of like records, as
-//! BIND, NSD and others read it.
+//! `$GENERATE START-STOP[/STEP] OWNER [TTL] [CLASS] TYPE DATA`: a series of like records, as BIND
+//! has it; no RFC does.
 //!
 //! `$` stands for the number, `${OFFSET[,WIDTH[,BASE]]}` for another form of it, `\$` and `$$` for
 //! a dollar sign. Data that holds blanks may be one quoted string. Contract: how much a zone may

@@ -167,14 +167,18 @@ pub struct Metrics {
     pub schedule_lag: Distribution,
     /// From an input to the published answers that its decision changed.
     pub publishing: Distribution,
-    /// DNS queries, by transport: `udp` or `tcp`.
+    /// DNS messages received, by transport: `udp` or `tcp`.
     pub queries: BTreeMap<&'static str, u64>,
     /// DNS replies, by response code in lower case.
     pub replies: BTreeMap<String, u64>,
     /// Replies that said to ask again over TCP.
     pub truncated: u64,
-    /// Messages that got no reply.
-    pub dropped: u64,
+    /// Those of them that rate limiting made so.
+    pub slipped: u64,
+    /// Replies over UDP that were made of prepared octets.
+    pub fast: u64,
+    /// Messages that got no reply, by the reason.
+    pub dropped: BTreeMap<&'static str, u64>,
     /// TCP connections of DNS that are open.
     pub tcp_open: u64,
     /// TCP connections of DNS that were accepted.

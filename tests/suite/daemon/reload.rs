@@ -1,10 +1,11 @@
 //! Reloads: what is good is in force at once, what is not is refused aloud, and no query is lost.
 
-use super::site::{FIRST, ONE_TWO, Site, two_targets};
+use super::site::{DEADLINE, FIRST, ONE_TWO, Site, two_targets};
 use sidestep::{dns, failover::What};
 use std::{
     fs::{self, File},
     io::Write as _,
+    net::UdpSocket,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -308,6 +309,65 @@ fn what_needs_a_restart_is_said_until_it_is_taken_back() {
     site.in_force();
     site.reloads();
     assert_eq!(needs(&site), Vec::<String>::new());
+}
+
+/// The reply to a datagram.
+fn datagram(site: &Site, asked: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.send_to(asked, site.daemon().dns()[0]).unwrap();
+    let mut reply = [0; 1_232];
+    let length = socket.recv(&mut reply).unwrap();
+    reply[..length].to_vec()
+}
+
+#[test]
+fn what_a_server_tells_of_itself_changes_with_a_reload_and_its_cookies_stay_good() {
+    let site = Site::usual();
+    let config = two_targets(site.web, ONE_TWO);
+    let identity = |site: &Site| {
+        let asked = b"\0\x01\0\0\0\x01\0\0\0\0\0\0\x02id\x06server\0\0\x10\0\x03";
+        let reply = datagram(site, asked);
+        // Behind the question: pointer, type, class, TTL, two lengths.
+        String::from_utf8(reply.get(asked.len() + 13..).unwrap_or_default().to_vec()).unwrap()
+    };
+    // A query without a question asks for a cookie alone, the reply ends with it.
+    let ask = b"\0\x01\0\0\0\0\0\0\0\0\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08testtest";
+    let cookie = |site: &Site, server: &[u8]| {
+        let mut asked = ask.to_vec();
+        asked.extend(server);
+        let length = u8::try_from(server.len()).unwrap();
+        asked[22] += length;
+        asked[26] += length;
+        let reply = datagram(site, &asked);
+        assert_eq!(
+            (reply.len(), reply[17]),
+            (51, 0),
+            "no BADCOOKIE: {reply:x?}"
+        );
+        reply[35..].to_vec()
+    };
+    assert_eq!(identity(&site), "test");
+    let before = cookie(&site, &[]);
+    let told = "[server]\nidentity = \"elsewhere\"\nudp_threads = 3\n";
+    site.save("sidestep.toml", &config.replace("[server]\n", told));
+    site.in_force();
+    site.reloads();
+    assert_eq!(identity(&site), "elsewhere");
+    assert_eq!(cookie(&site, &before), before, "good under the same secret");
+    let needs = site.overview().daemon.unwrap().needs_restart;
+    assert_eq!(needs, ["udp_threads"]);
+    let secret = "[server]\ncookie_secrets = [\"e5e973e5a6b2a43f48e7dc849e37bfcf\"]\n";
+    site.save("sidestep.toml", &config.replace("[server]\n", secret));
+    site.in_force();
+    site.reloads();
+    assert_eq!(identity(&site), "test");
+    let mut asked = ask.to_vec();
+    asked.extend(&before);
+    asked[22] += 16;
+    asked[26] += 16;
+    let reply = datagram(&site, &asked);
+    assert_eq!((reply[17], reply[3]), (1, 7), "BADCOOKIE: another secret");
 }
 
 /// Sixty targets, all probed at one port of this machine.

@@ -27,14 +27,22 @@ off SRV 0 0 0 .
 failover HTTPS 1 .
 ";
     let services: &[(&str, &[&str])] = &[("failover", &["failover.t"])];
-    let zones = build(&[("t", Given::File(zone))], services, &[]).zones.unwrap();
+    let zones = build(&[("t", Given::File(zone))], services, &[])
+        .zones
+        .unwrap();
     let table = table(1, &[("failover", &["192.0.2.9"], 5)]);
     for (question, expect) in [
-        ("t HTTPS", &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2,"][..]),
+        (
+            "t HTTPS",
+            &["www.t. 60 A 192.0.2.1", "www.t. 60 HTTPS 1 . alpn=h2,"][..],
+        ),
         ("www.t HTTPS", &["www.t. 60 A 192.0.2.1"]),
         ("svc.t SVCB", &["www.t. 60 A 192.0.2.1"]),
         ("none.t HTTPS", &[]),
-        ("srv.t SRV", &["WWW.t. 60 A 192.0.2.1", "failover.t. 5 A 192.0.2.9"]),
+        (
+            "srv.t SRV",
+            &["WWW.t. 60 A 192.0.2.1", "failover.t. 5 A 192.0.2.9"],
+        ),
         ("off.t SRV", &[]),
         ("failover.t HTTPS", &["failover.t. 5 A 192.0.2.9"]),
     ] {
@@ -58,7 +66,10 @@ fn a_referral_has_all_its_glue() {
     }
     let zones = build(&[("t", Given::File(&zone))], &[], &[]).zones.unwrap();
     let referral = ask(&zones, &Table::default(), "www.sub.t A");
-    assert_eq!((referral.authority.len(), referral.additional.len()), (40, 40));
+    assert_eq!(
+        (referral.authority.len(), referral.additional.len()),
+        (40, 40)
+    );
     let mail = ask(&zones, &Table::default(), "mail.t MX");
     assert_eq!((mail.answers.len(), mail.additional.len()), (40, 16));
 }

@@ -13,14 +13,15 @@ const HEAD: &str = "$TTL 60\n@ SOA n. h. 1 1 1 1 30\n@ NS n.\n";
 /// RFC 6672: the owner stays, everything below moves.
 #[test]
 fn a_dname_moves_everything_below_it() {
-    let old = format!(
-        "{HEAD}@ TXT old\n@ 300 DNAME new.test.\nhidden A 192.0.2.66\n"
-    );
+    let old = format!("{HEAD}@ TXT old\n@ 300 DNAME new.test.\nhidden A 192.0.2.66\n");
     let new = format!(
         "{HEAD}www A 192.0.2.1\n*.wild A 192.0.2.2\nback 30 DNAME www\nchild NS ns.child\nns.child A 192.0.2.3\n"
     );
     let zones = build(
-        &[("old.test", Given::File(&old)), ("new.test", Given::File(&new))],
+        &[
+            ("old.test", Given::File(&old)),
+            ("new.test", Given::File(&new)),
+        ],
         &[("moved", &["moved.new.test"])],
         &[],
     );
@@ -96,9 +97,17 @@ fn a_name_that_becomes_too_long_is_said_to_be() {
     assert_eq!((long.rcode, long.aa), (ResponseCode::YXDomain, true));
     assert_eq!(long.answers.len(), 1, "the DNAME says why");
     // 3 times 64, and the 58 + 1 of the longest label that fits, `t` and the root: 255.
-    let longest = ask(&zones, &Table::default(), &format!("{}.d.t A", "l".repeat(59)));
+    let longest = ask(
+        &zones,
+        &Table::default(),
+        &format!("{}.d.t A", "l".repeat(59)),
+    );
     assert_eq!(longest.rcode, ResponseCode::NXDomain);
-    let longer = ask(&zones, &Table::default(), &format!("{}.d.t A", "l".repeat(60)));
+    let longer = ask(
+        &zones,
+        &Table::default(),
+        &format!("{}.d.t A", "l".repeat(60)),
+    );
     assert_eq!(longer.rcode, ResponseCode::YXDomain);
 }
 

@@ -293,12 +293,18 @@ fn the_longest_apex_answers_and_ds_is_the_parents() {
 #[test]
 fn a_service_may_have_a_wildcard() {
     let zone = "$TTL 60\n@ SOA n. h. 1 1 1 1 900\n@ NS n.\nwww TXT x\nmail MX 1 any\n*.deep TXT y\nsub NS n.\n";
-    let services: &[(&str, &[&str])] =
-        &[("any", &["*.t"]), ("late", &["*.late.t"]), ("deep", &["*.deep.t"])];
+    let services: &[(&str, &[&str])] = &[
+        ("any", &["*.t"]),
+        ("late", &["*.late.t"]),
+        ("deep", &["*.deep.t"]),
+    ];
     let zones = build(&[("t", Given::File(zone))], services, &[]);
     check(
         &zones.zones.unwrap(),
-        &table(1, &[("any", &["192.0.2.1"], 20), ("deep", &["2001:db8::1"], 5)]),
+        &table(
+            1,
+            &[("any", &["192.0.2.1"], 20), ("deep", &["2001:db8::1"], 5)],
+        ),
         "
         ? One.t A
         NOERROR aa

@@ -5,13 +5,13 @@ use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},
 };
-use sidestep::dns::{Publisher, Zones, bind, serve};
+use sidestep::dns::{Counted, Publisher, Zones, bind, serve};
 use std::{
     future::Future,
     io::{Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const ZONE: &str = "
@@ -37,6 +37,10 @@ fn zone_text() -> String {
         text += &format!("huge TXT \"{number} {}\"\n", "d".repeat(240));
     }
     text += "mx MX 1 m1\n";
+    for host in 0..12 {
+        text += &format!("sub NS n{host}.sub\nn{host}.sub A 192.0.2.{host}\n");
+        text += &format!("n{host}.sub AAAA 2001:db8::{host}\n");
+    }
     for host in 0..60 {
         text += &format!("m1 A 192.0.2.{host}\nmany A 198.51.100.{host}\n");
     }
@@ -83,6 +87,22 @@ pub(super) fn serving<R: Send + 'static>(
         within(serve(listeners, publisher, shutdown)).await;
         result.unwrap()
     })
+}
+
+/// The counts once `messages` came and each has its end: a client may have its answer before
+/// the server has counted it.
+pub(super) fn settled(publisher: &Publisher, messages: u64) -> Counted {
+    let begin = Instant::now();
+    loop {
+        let counted = publisher.counters().counted();
+        let answered: u64 = counted.rcodes.iter().map(|(_, count)| count).sum();
+        let received = counted.udp + counted.tcp;
+        if received == messages && answered + counted.dropped == messages {
+            return counted;
+        }
+        assert!(begin.elapsed().as_secs() < 20, "{counted:?}");
+        std::thread::yield_now();
+    }
 }
 
 async fn within<R>(future: impl Future<Output = R>) -> R {

@@ -216,7 +216,8 @@ impl World {
                         rcode = "YXDOMAIN";
                         break;
                     }
-                    said.answers.push(format!("{name}. {ttl} CNAME {substituted}."));
+                    said.answers
+                        .push(format!("{name}. {ttl} CNAME {substituted}."));
                     next = (!matches!(kind, "CNAME" | "ANY")).then_some(substituted);
                 }
                 Found::At(node) => {
@@ -390,13 +391,10 @@ fn world_of(records: Vec<Written>, services: Vec<(String, Option<Vec<&'static st
         let anything = world.records.iter().any(|other| other.owner == *owner);
         let refused = match record.kind {
             "CNAME" => anything || world.service(owner).is_some(),
-            "DNAME" => {
-                at(&["CNAME", "DNAME"]) || owner != apex && at(&["NS"]) || served(true)
-            }
+            "DNAME" => at(&["CNAME", "DNAME"]) || owner != apex && at(&["NS"]) || served(true),
             "NS" => {
                 at(&["CNAME"])
-                    || owner != apex
-                        && (owner.starts_with("*.") || at(&["DNAME"]) || served(false))
+                    || owner != apex && (owner.starts_with("*.") || at(&["DNAME"]) || served(false))
             }
             _ => at(&["CNAME"]),
         };

@@ -58,9 +58,16 @@ fn what_nobody_could_answer_is_refused() {
             "5:1: a CNAME at '*.example.com', a name of service 'any': remove one",
         ),
     ] {
-        assert_eq!(judged(records, services), (false, vec![expect.to_owned()]), "{records}");
+        assert_eq!(
+            judged(records, services),
+            (false, vec![expect.to_owned()]),
+            "{records}"
+        );
     }
-    assert_eq!(judged("d DNAME x", &[("d", &["d.example.com"])]), (true, vec![]));
+    assert_eq!(
+        judged("d DNAME x", &[("d", &["d.example.com"])]),
+        (true, vec![])
+    );
     assert_eq!(judged("@ DNAME x.test.\n", &[]).1.len(), 1, "ns1 is hidden");
 }
 
@@ -72,21 +79,35 @@ fn what_is_never_answered_is_warned_about() {
         format!("{at}:1: this {kind} record is never answered: {why}")
     };
     for (records, expect) in [
-        ("d DNAME x\na.d A 192.0.2.1\na.b.d TXT x", vec![never("6", "A", hidden), never("7", "TXT", hidden)]),
+        (
+            "d DNAME x\na.d A 192.0.2.1\na.b.d TXT x",
+            vec![never("6", "A", hidden), never("7", "TXT", hidden)],
+        ),
         (
             "sub NS ns.sub\nns.sub A 192.0.2.1\nsub DS 1 8 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             vec![],
         ),
         (
             "sub NS ns.sub\nns.sub A 192.0.2.1\nns.sub TXT x\nwww.sub A 192.0.2.2\nsub A 192.0.2.3\nsub MX 1 ns1",
-            vec![never("7", "TXT", cut), never("8", "A", cut), never("9", "A", cut), never("10", "MX", cut)],
+            vec![
+                never("7", "TXT", cut),
+                never("8", "A", cut),
+                never("9", "A", cut),
+                never("10", "MX", cut),
+            ],
         ),
         // A delegation below a delegation: the inner one says nothing here.
-        ("sub NS ns.sub\nns.sub A 192.0.2.1\nin.sub NS ns.sub", vec![never("7", "NS", cut)]),
+        (
+            "sub NS ns.sub\nns.sub A 192.0.2.1\nin.sub NS ns.sub",
+            vec![never("7", "NS", cut)],
+        ),
         // Glue of one delegation may lie below another.
-        ("sub NS ns.sub\nns.sub A 192.0.2.1\nother NS ns.sub\nthird NS x.other", vec![
-            "8:1: the name server 'x.other.example.com' has no address in this zone".to_owned(),
-        ]),
+        (
+            "sub NS ns.sub\nns.sub A 192.0.2.1\nother NS ns.sub\nthird NS x.other",
+            vec![
+                "8:1: the name server 'x.other.example.com' has no address in this zone".to_owned(),
+            ],
+        ),
     ] {
         assert_eq!(judged(records, &[]), (true, expect), "{records}");
     }
@@ -110,14 +131,18 @@ fn hosts_that_are_aliases_are_warned_about() {
             alias(6, "NS"),
             alias(7, "MX"),
             alias(8, "SRV"),
-            "11:1: 'x.w.example.com' is an alias (CNAME), and SRV records must not lead to one".into()
+            "11:1: 'x.w.example.com' is an alias (CNAME), and SRV records must not lead to one"
+                .into()
         ]
     );
 }
 
 #[test]
 fn records_that_stand_twice_are_one_in_any_case_of_their_names() {
-    let (taken, found) = judged("m MX 1 Mail.test.\nm MX 1 mail.TEST.\nm 60 MX 2 mail.test.\nt TXT a\nt TXT A", &[]);
+    let (taken, found) = judged(
+        "m MX 1 Mail.test.\nm MX 1 mail.TEST.\nm 60 MX 2 mail.test.\nt TXT a\nt TXT A",
+        &[],
+    );
     assert!(taken);
     assert_eq!(
         found,
@@ -131,11 +156,16 @@ fn records_that_stand_twice_are_one_in_any_case_of_their_names() {
 #[test]
 fn a_set_that_no_message_holds_is_warned_about() {
     let text = format!("t TXT {}\n", "x".repeat(250));
-    let many: String = (0..300).map(|number| text.replacen('x', &format!("{number} "), 1)).collect();
+    let many: String = (0..300)
+        .map(|number| text.replacen('x', &format!("{number} "), 1))
+        .collect();
     let (taken, found) = judged(&many, &[]);
     assert!(taken);
     assert_eq!(found.len(), 1);
-    assert!(found[0].contains("octets together and are never answered"), "{found:?}");
+    assert!(
+        found[0].contains("octets together and are never answered"),
+        "{found:?}"
+    );
 }
 
 /// A label that is `*` means something as the first of a name alone (RFC 4592 section 2.1.1):

@@ -1,7 +1,7 @@
 //! Sockets: transports, several addresses, ports in use, swaps under load, shutdown.
 
 use super::{
-    client::{LOCAL, client, published, query, serving, tcp, tcp_receive, udp, zones},
+    client::{LOCAL, client, published, query, serving, settled, tcp, tcp_receive, udp, zones},
     table,
 };
 use hickory_proto::{
@@ -36,7 +36,7 @@ fn a_service_is_answered_over_udp_and_tcp_and_counted() {
             assert!(reply.edns.is_none());
         }
         udp(bound[0], &query("nothing.example.com", RecordType::A));
-        let counted = counters.counters().counted();
+        let counted = settled(&counters, 3);
         assert_eq!((counted.udp, counted.tcp, counted.dropped), (2, 1, 0));
         let of = |name| {
             counted

@@ -191,6 +191,10 @@ fn hostile_files_cost_neither_time_nor_memory() {
             format!("$TTL 1\na TXT {}", "y ".repeat(1 << 16)),
             "2:7: this record has 131072 octets of data of at most 65535",
         ),
+        (
+            "a xyz b\n".repeat(1 << 18),
+            "1:3: unknown record type 'xyz'",
+        ),
         (format!("${long}"), "1:1: unknown directive '$xxxxxxxxx"),
         (
             "$TTL 1\n$GENERATE 0-4294967295 $ A 192.0.2.1".to_owned(),

@@ -15,9 +15,10 @@ use std::collections::HashSet;
 pub(super) type Glue = HashSet<u32>;
 
 pub(super) fn glue(draft: &Draft) -> Glue {
-    let servers = draft.entries().iter().filter(|entry| {
-        entry.kind == kind::NS && draft.turn(entry.node) == Turn::Delegation
-    });
+    let servers = draft
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == kind::NS && draft.turn(entry.node) == Turn::Delegation);
     let host = |entry: &Entry| host_of(draft, entry);
     servers.filter_map(host).collect()
 }

@@ -1,0 +1,408 @@
+//! What differs between two replies, and the list of what may.
+
+use super::{
+    super::random::World,
+    servers::NAMES,
+    wire::{Asking, Opt, Record, Reply},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+const QR_OPCODE: u16 = 0xf800;
+const AA: u16 = 0x400;
+const TC: u16 = 0x200;
+const CNAME: u16 = 5;
+const DNAME: u16 = 39;
+const NS: u16 = 2;
+const SOA: u16 = 6;
+/// More aliases in a row than every server follows.
+const LONG: usize = 4;
+
+/// What a server did with a query.
+pub(super) enum Outcome {
+    Silence,
+    Unreadable(String),
+    Read(Box<Reply>),
+}
+
+impl Outcome {
+    pub(super) fn of(octets: Option<&[u8]>) -> Self {
+        match octets.map(Reply::read) {
+            None => Self::Silence,
+            Some(Ok(reply)) => Self::Read(Box::new(reply)),
+            Some(Err(why)) => Self::Unreadable(why),
+        }
+    }
+}
+
+/// How a field of ours differs from a peer's, by field.
+pub(super) type Differences = BTreeMap<&'static str, String>;
+
+/// Compares field by field.
+pub(super) fn compare(ours: &Outcome, theirs: &Outcome) -> Differences {
+    let mut found = Differences::new();
+    let (ours, theirs) = match (ours, theirs) {
+        (Outcome::Read(ours), Outcome::Read(theirs)) => (ours, theirs),
+        (Outcome::Silence, Outcome::Silence) => return found,
+        (Outcome::Unreadable(why), _) => {
+            found.insert("message", format!("ours: {why}"));
+            return found;
+        }
+        (_, Outcome::Unreadable(why)) => {
+            found.insert("message", format!("theirs: {why}"));
+            return found;
+        }
+        (Outcome::Silence, _) => {
+            found.insert("message", "ours is missing".into());
+            return found;
+        }
+        (_, Outcome::Silence) => {
+            found.insert("message", "theirs is missing".into());
+            return found;
+        }
+    };
+    let mut note = |field, differs: bool, shape: String| {
+        if differs {
+            found.insert(field, shape);
+        }
+    };
+    let (one, two) = (ours.rcode, theirs.rcode);
+    note("rcode", one != two, format!("{} {}", word(one), word(two)));
+    for (field, flag) in [
+        ("opcode", QR_OPCODE),
+        ("aa", AA),
+        ("tc", TC),
+        ("rd", 0x100),
+        ("ra", 0x80),
+        ("z", 0x40),
+        ("ad", 0x20),
+        ("cd", 0x10),
+    ] {
+        let (one, two) = (ours.flags & flag, theirs.flags & flag);
+        note(field, one != two, format!("{} {}", one / flag, two / flag));
+    }
+    let (one, two) = (&ours.question, &theirs.question);
+    note("question", one != two, shape_of(one.len(), two.len()));
+    let is_cut = ours.is(TC) || theirs.is(TC);
+    // Knot adds a host once for each record that names it; ours must be added once.
+    let mut additional = theirs.additional.clone();
+    additional.dedup();
+    for (field, one, two) in [
+        ("answer", &ours.answer, &theirs.answer),
+        ("authority", &ours.authority, &theirs.authority),
+        ("additional", &ours.additional, &additional),
+    ] {
+        if one != two {
+            let shape = if is_cut {
+                "cut".into()
+            } else {
+                shape(one, two)
+            };
+            note(field, true, shape);
+        }
+    }
+    match (&ours.opt, &theirs.opt) {
+        (Some(one), Some(two)) => {
+            note(
+                "opt-size",
+                one.size != two.size,
+                shape_of(one.size, two.size),
+            );
+            let (a, b) = (one.version, two.version);
+            note("opt-version", a != b, format!("{a} {b}"));
+            let (a, b) = (one.flags, two.flags);
+            note("opt-flags", a != b, format!("{a:04x} {b:04x}"));
+            let (a, b) = (options(one), options(two));
+            note("opt-options", a != b, format!("{a} {b}"));
+        }
+        (None, None) => {}
+        (one, _) => {
+            let shape = if one.is_some() { "more" } else { "less" };
+            note("opt", true, shape.into());
+        }
+    }
+    found
+}
+
+/// Option codes and contents; of cookies the lengths, since they hold the time.
+fn options(opt: &Opt) -> String {
+    let words = opt.options.iter().map(|(code, data)| match code {
+        10 => format!("{code}:{}octets", data.len()),
+        _ => format!("{code}:{}", String::from_utf8_lossy(data).escape_debug()),
+    });
+    format!("[{}]", words.collect::<Vec<_>>().join(","))
+}
+
+fn shape_of<T: PartialOrd>(ours: T, theirs: T) -> String {
+    let shape = match ours.partial_cmp(&theirs) {
+        Some(std::cmp::Ordering::Less) => "less",
+        Some(std::cmp::Ordering::Greater) => "more",
+        _ => "other",
+    };
+    shape.to_owned()
+}
+
+/// How one multiset of records differs from another.
+fn shape(ours: &[Record], theirs: &[Record]) -> String {
+    let without_ttl = |records: &[Record]| {
+        let mut records = records.to_vec();
+        records.iter_mut().for_each(|record| record.ttl = 0);
+        records.sort();
+        records
+    };
+    if without_ttl(ours) == without_ttl(theirs) {
+        let lower = ours.iter().zip(theirs).all(|(one, two)| one.ttl <= two.ttl);
+        return if lower { "lower ttl" } else { "ttl" }.to_owned();
+    }
+    let holds = |big: &[Record], small: &[Record]| {
+        let mut left = big.to_vec();
+        small.iter().all(|record| {
+            let at = left.iter().position(|other| other == record);
+            at.is_some_and(|at| {
+                left.swap_remove(at);
+                true
+            })
+        })
+    };
+    let shape = match (theirs.is_empty(), ours.is_empty()) {
+        (true, _) => "ours alone",
+        (_, true) => "theirs alone",
+        _ if holds(ours, theirs) => "more",
+        _ if holds(theirs, ours) => "less",
+        _ => "other",
+    };
+    shape.to_owned()
+}
+
+fn word(rcode: u16) -> String {
+    let words = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+    match words.get(usize::from(rcode)) {
+        Some(word) => (*word).to_owned(),
+        None if rcode == 16 => "BADVERS".into(),
+        None if rcode == 23 => "BADCOOKIE".into(),
+        None => rcode.to_string(),
+    }
+}
+
+/// The class of a comparison: what was asked, and what we said to it.
+pub(super) fn class_of(world: &World, transport: &str, asking: &Asking, ours: &Outcome) -> String {
+    let kind = match asking.kind {
+        255 => "any",
+        43 => "ds",
+        64 | 65 => "svcb",
+        _ => "type",
+    };
+    let Outcome::Read(reply) = ours else {
+        return format!("{transport} {kind} none");
+    };
+    let is_alias = |record: &&Record| matches!(record.kind, CNAME | DNAME);
+    let aliases: Vec<_> = reply.answer.iter().filter(is_alias).collect();
+    let is_alias = asking.kind != CNAME && aliases.iter().any(|alias| alias.kind == CNAME);
+    let has = |records: &[Record], kind| records.iter().any(|record| record.kind == kind);
+    let others = reply.answer.len() - aliases.len();
+    let outcome = match reply.rcode {
+        _ if reply.is(TC) => "cut",
+        0 if !is_alias && !reply.answer.is_empty() => "positive",
+        0 if others > 0 => "positive",
+        3 => "nxdomain",
+        0 if has(&reply.authority, SOA) => "nodata",
+        0 if has(&reply.authority, NS) => "referral",
+        0 => "open",
+        _ => return format!("{transport} {kind} {}", word(reply.rcode)),
+    };
+    // A DNAME says where it leads once more in the CNAME beside it.
+    let chain = || aliases.iter().filter(|alias| alias.kind == CNAME);
+    let names = chain().filter_map(|alias| alias.target.as_ref());
+    let names: Vec<_> = names.chain([&asking.name]).collect();
+    let apex_of = |name| world.zone_of(name).map(|zone| &zone.apex);
+    let first = apex_of(&asking.name);
+    let mut class = format!("{transport} {kind} {outcome}");
+    for (word, is) in [
+        (" alias", is_alias),
+        (" long", is_alias && chain().count() > LONG),
+        (
+            " across",
+            is_alias && names.iter().any(|name| apex_of(name) != first),
+        ),
+        (
+            " service",
+            names.iter().any(|name| world.service_of(name).is_some()),
+        ),
+    ] {
+        if is {
+            class += word;
+        }
+    }
+    class
+}
+
+/// A line of the list: which differences it explains.
+struct Line {
+    text: String,
+    class: String,
+    field: String,
+    shape: String,
+    /// The peers that may differ.
+    peers: BTreeSet<String>,
+    /// The peers that then answer as we do, in this field.
+    agree: BTreeSet<String>,
+    matched: usize,
+}
+
+/// The list of differences with reasons, and what was found against it.
+#[derive(Default)]
+pub(super) struct Ledger {
+    lines: Vec<Line>,
+    /// Queries compared, each with each peer.
+    pub(super) comparisons: usize,
+    /// Fields that differed, for a reason that is listed.
+    pub(super) explained: usize,
+    /// By class and field, and how each peer differs: how often, and an example.
+    pub(super) unexplained: BTreeMap<String, Unexplained>,
+}
+
+/// A difference without a reason.
+pub(super) struct Unexplained {
+    pub(super) count: usize,
+    pub(super) example: String,
+}
+
+impl Ledger {
+    /// Reads `class | field | shape | peers that differ | peers that agree | reason`, with `*`
+    /// for any text.
+    pub(super) fn read(text: &str) -> Self {
+        let mut lines = Vec::new();
+        for (number, text) in text.lines().enumerate() {
+            let text = text.trim();
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let columns: Vec<_> = text.split('|').map(str::trim).collect();
+            let [class, field, shape, peers, agree, reason] = columns[..] else {
+                panic!("line {}: six columns are wanted: {text}", number + 1);
+            };
+            assert!(reason.len() > 10, "line {}: no reason", number + 1);
+            let names = |column: &str| -> BTreeSet<String> {
+                let names = column.split_whitespace().map(str::to_owned);
+                let names: BTreeSet<_> = names.filter(|name| name != "-").collect();
+                let known = |name: &String| NAMES[1..].contains(&name.as_str());
+                assert!(names.iter().all(known), "line {}: {column}", number + 1);
+                names
+            };
+            lines.push(Line {
+                text: text.to_owned(),
+                class: class.to_owned(),
+                field: field.to_owned(),
+                shape: shape.to_owned(),
+                peers: names(peers),
+                agree: names(agree),
+                matched: 0,
+            });
+        }
+        Self {
+            lines,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what differed from each peer, in their order; `example` tells of the query.
+    pub(super) fn take(
+        &mut self,
+        class: &str,
+        found: &[Differences],
+        example: &dyn Fn() -> String,
+    ) {
+        self.comparisons += found.len();
+        let fields: BTreeSet<_> = found.iter().flat_map(BTreeMap::keys).collect();
+        for field in fields {
+            let shapes: BTreeMap<&str, &String> = NAMES[1..]
+                .iter()
+                .zip(found)
+                .filter_map(|(peer, differences)| Some((*peer, differences.get(field)?)))
+                .collect();
+            let mut left = shapes.clone();
+            left.retain(|peer, shape| !self.explains(class, field, peer, shape, &shapes));
+            self.explained += shapes.len() - left.len();
+            if left.is_empty() {
+                continue;
+            }
+            let left: Vec<_> = left
+                .iter()
+                .map(|(peer, shape)| format!("{peer}: {shape}"))
+                .collect();
+            let key = format!("{class} | {field} | {}", left.join(", "));
+            let unexplained = self.unexplained.entry(key);
+            let unexplained = unexplained.or_insert_with(|| Unexplained {
+                count: 0,
+                example: example(),
+            });
+            unexplained.count += left.len();
+        }
+    }
+
+    /// Whether a line gives a reason for this difference.
+    fn explains(
+        &mut self,
+        class: &str,
+        field: &str,
+        peer: &str,
+        shape: &str,
+        all: &BTreeMap<&str, &String>,
+    ) -> bool {
+        let line = self.lines.iter_mut().find(|line| {
+            is_like(&line.field, field)
+                && is_like(&line.class, class)
+                && is_like(&line.shape, shape)
+                && line.peers.contains(peer)
+                && !line
+                    .agree
+                    .iter()
+                    .any(|other| all.contains_key(other.as_str()))
+        });
+        if let Some(line) = line {
+            line.matched += 1;
+            return true;
+        }
+        false
+    }
+
+    /// Lines that explained nothing.
+    pub(super) fn idle(&self) -> Vec<&str> {
+        let idle = self.lines.iter().filter(|line| line.matched == 0);
+        idle.map(|line| line.text.as_str()).collect()
+    }
+
+    /// How often each line was needed.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.lines
+            .iter()
+            .map(|line| (line.matched, line.text.as_str()))
+    }
+}
+
+/// Whether `text` is what `pattern` says, in which `*` stands for any text.
+fn is_like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            ends.any(|at| is_like(after, &rest[at..]))
+        }),
+    }
+}
+
+#[test]
+fn a_pattern_is_held_against_a_whole_text() {
+    for (pattern, text, is) in [
+        ("udp any", "udp any", true),
+        ("udp any", "udp any more", false),
+        ("*", "", true),
+        ("* any *", "udp any nodata", true),
+        ("* any", "udp any nodata", false),
+        ("a*b*c", "abbc", true),
+    ] {
+        assert_eq!(is_like(pattern, text), is, "{pattern} {text}");
+    }
+}
