@@ -69,13 +69,8 @@ impl Draft<'_> {
         if let Some(whole) = self.written(limit) {
             return whole;
         }
-        let is_referral = self
-            .answer
-            .authority
-            .iter()
-            .any(|record| record.record_type() == RecordType::NS);
-        if !is_referral && !self.answer.additional.is_empty() {
-            self.answer.additional.clear();
+        if !self.answer.additional.is_empty() {
+            self.leave_needed_glue();
             if let Some(without) = self.written(limit) {
                 return without;
             }
@@ -93,6 +88,19 @@ impl Draft<'_> {
         }
         (self.options, self.signature) = (&[], None);
         self.written(limit).unwrap_or_default()
+    }
+
+    /// Leaves of the additional section what a referral leads nowhere without: the addresses of
+    /// servers below the delegation. Those beside it can be asked for (RFC 9471 section 3).
+    fn leave_needed_glue(&mut self) {
+        let Answer {
+            authority,
+            additional,
+            ..
+        } = &mut self.answer;
+        let mut servers = authority.iter();
+        let cut = servers.find(|record| record.record_type() == RecordType::NS);
+        additional.retain(|record| cut.is_some_and(|cut| cut.name.zone_of(&record.name)));
     }
 
     /// The message, where it has no more than `limit` octets and can be written at all.

@@ -135,6 +135,7 @@ fn service_answer(state: u8) -> Option<ServiceAnswer> {
         names: Vec::new(),
         addresses: addresses.collect(),
         ttl_secs: u32::from(state) * 15,
+        ..ServiceAnswer::default()
     })
 }
 
