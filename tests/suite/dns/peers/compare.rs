@@ -291,12 +291,18 @@ impl<'w> About<'w> {
         let leaves = names
             .iter()
             .any(|name| self.apex_of(name, asking.kind) != first);
+        let is_shadowed = |name: &&Labels| {
+            let apex = self.apex_of(name, asking.kind);
+            apex.is_some_and(|apex| self.world.is_shadowed(apex))
+        };
+        let shadowed = all.clone().any(|name| is_shadowed(&name));
         let at_service = all.any(|name| self.world.service_of(name).is_some());
         for (word, is) in [
             (" alias", !names.is_empty()),
             (" long", names.len() > LONG),
             (" across", leaves),
             (" service", at_service),
+            (" shadowed", shadowed),
         ] {
             if is {
                 self.class += word;
