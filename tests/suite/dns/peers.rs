@@ -169,7 +169,14 @@ fn report(ledger: &Ledger, queries: usize) {
         ledger.unexplained.is_empty(),
         "differences without a reason"
     );
-    assert!(idle.is_empty(), "reasons without a difference");
+    // Other zones and fewer questions need not meet everything.
+    let is_standard = ["SEED", "WORLDS", "QUESTIONS"]
+        .iter()
+        .all(|key| env::var(key).is_err());
+    assert!(
+        idle.is_empty() || !is_standard,
+        "reasons without a difference"
+    );
     let least = number("AT_LEAST", 100_000);
     assert!(ledger.comparisons >= least, "{}", ledger.comparisons);
 }
