@@ -55,7 +55,7 @@ impl Publisher {
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
         // The former zones, where nobody else has them, go here and not on the query path.
-        drop(self.state.rcu(|old| old.with(&zones, &table)));
+        drop(self.state.rcu(move |old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
