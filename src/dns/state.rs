@@ -54,7 +54,8 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
-        self.state.rcu(move |old| old.with(&zones, &table));
+        // The former zones, where nobody else has them, go here and not on the query path.
+        drop(self.state.rcu(move |old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
