@@ -278,7 +278,7 @@ mod tests {
                 RecordType::MX,
                 "10 mx.example.net.",
             ),
-            ("HTTPS 1 . alpn=h2", RecordType::HTTPS, "1 . alpn=\"h2,\""),
+            ("HTTPS 1 . alpn=h2", RecordType::HTTPS, "1 . alpn=h2,"),
             ("TXT \"v=spf1 -all\"", RecordType::TXT, "v=spf1 -all"),
             (
                 "SRV 0 5 5060 sip",
@@ -309,7 +309,7 @@ mod tests {
             ("CNAME lb", 0, "`cname`"),
             ("SOA a b 1 2 3 4 5", 0, "SOA"),
             ("NS ns1", 0, "delegation"),
-            ("DS 1 8 2 00", 0, "signs"),
+            ("NSEC a.example.com. A", 0, "signs"),
             ("TXT a\n@ 0 A 192.0.2.1", 5, "one line"),
             ("MX 10 mx2 mx3", 10, "mx3"),
         ] {
