@@ -193,7 +193,10 @@ const KINDS: [u16; 16] = [
     1, 28, 2, 5, 6, 12, 15, 16, 33, 39, 43, 64, 65, 65_280, 99, 257,
 ];
 
-fn edns() -> impl Strategy<Value = Option<(u16, bool, Vec<(u16, Vec<u8>)>)>> {
+/// Size, DO, and options by code.
+type Edns = (u16, bool, Vec<(u16, Vec<u8>)>);
+
+fn edns() -> impl Strategy<Value = Option<Edns>> {
     let cookie = prop_oneof![
         Just(vec![1; 8]),
         Just([vec![1; 8], vec![2; 16]].concat()),
