@@ -7,11 +7,13 @@
 mod battery;
 mod compare;
 mod exchange;
+mod ledger;
 mod servers;
 mod wire;
 
 use super::random::{Chance, Labels, World};
-use compare::{About, Ledger, Outcome, compare};
+use compare::{About, Outcome, compare};
+use ledger::Ledger;
 use servers::Server;
 use std::{
     collections::BTreeSet,

@@ -2,8 +2,9 @@
 
 use super::{
     super::random::{Labels, World},
-    compare::{About, Ledger, Outcome, compare},
+    compare::{About, Outcome, compare},
     exchange,
+    ledger::Ledger,
     servers::Server,
     told,
     wire::{Asking, Edns},

@@ -21,7 +21,7 @@ use std::{
 pub(super) const NAMES: [&str; 4] = ["sidestep", "knot", "nsd", "bind"];
 /// The secret of all servers' cookies (RFC 9018).
 const COOKIE_SECRET: &str = "000102030405060708090a0b0c0d0e0f";
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_secs(120);
 
 /// A server that runs, until it is dropped.
 pub(super) struct Server {
