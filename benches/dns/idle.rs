@@ -23,6 +23,8 @@ use std::{
 
 /// Honest queries over UDP, per second.
 const RATE: f64 = 5_000.0;
+/// For longer than a connection may be idle, so that many are closed and opened again.
+const UDP_LASTS: u32 = 12;
 /// Honest queries over TCP, one after the other.
 const TCP_QUERIES: usize = 2_000;
 /// Clients' addresses: a cap per client should not be what is measured.
@@ -58,7 +60,12 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
         let mut crowd = Crowd::gather(server.address, idle, trickling);
         let loaded = Honest::ask(settings, &server, &mut crowd);
         most_mb = most_mb.max(memory());
-        println!("  loaded  {loaded}; {} opened again", crowd.reopened);
+        let held =
+            std::fs::read_dir(format!("/proc/{}/fd", server.pid())).map_or(0, Iterator::count);
+        println!(
+            "  loaded  {loaded}; the server holds {held} descriptors, closed {}",
+            crowd.reopened
+        );
         rounds.push((quiet, loaded));
     }
     for (index, what) in ["UDP", "TCP, kept open", "TCP, a connection each"]
@@ -110,7 +117,7 @@ impl Honest {
     fn ask(settings: &Settings, server: &Server, crowd: &mut Crowd) -> Self {
         let questions = Questions::new("www", A, Wire::Plain, Names::One);
         let mut generator = Generator::new(Load::paced(server.address, RATE), questions);
-        let udp = generator.run(settings.lasts * 2, crowd);
+        let udp = generator.run(settings.lasts * UDP_LASTS, crowd);
         let [mut kept_times, mut fresh] = [Latency::default(), Latency::default()];
         let mut lost = udp.lost + udp.wrong;
         let mut kept = connect(server.address, Ipv4Addr::LOCALHOST).map(TcpStream::from);

@@ -4,9 +4,13 @@
 //! readers beside it give the keys their meaning, and the reference of keys is printed from here.
 //! Every duration is a string such as `"5s"` or `"1h30m"`; every path is relative to the file.
 
+mod stories;
+
+pub use stories::{ASKED, EXPECT, HAPPENS, TEST, TESTS};
+
 use Takes::{
-    Duration, Flag, InlineTables, Integer, Items, Params, Patches, Table, Tables, Text,
-    TextOrTable, TextOrTexts, TextTable, Texts,
+    Duration, Flag, Integer, Items, Params, Patches, Table, Tables, Text, TextOrTable, TextTable,
+    Texts,
 };
 
 /// One key of one table.
@@ -480,143 +484,6 @@ pub const SERVICE: &[Key] = &[
         Text,
         "a second policy that decides beside the first and never acts; `promote` puts it in force",
     ),
-];
-
-/// A file of tests of a policy.
-pub const TESTS: &[Key] = &[key("test", Tables, "a story and what is served in it")];
-
-/// `[[test]]` of a policy's tests; every other key is a row: `primary`, `primary@ns2`,
-/// `primary[2]/https@ns2`. `require`, `happens`, `recording` and `service` came later: where
-/// their value is a row's they are rows, as they were.
-pub const TEST: &[Key] = &[
-    key("name", Text, "unique; what the policy does, in a sentence"),
-    key(
-        "interval",
-        Duration,
-        "of the monitor, and the length of one character of a row; 100ms to 1h; needed",
-    ),
-    key(
-        "timeout",
-        Duration,
-        "of the monitor, below the interval; default \"2s\", or just below a shorter interval",
-    ),
-    key(
-        "ttl",
-        Duration,
-        "of the service, whole seconds; default \"30s\"",
-    ),
-    key(
-        "max_switches",
-        Text,
-        "of the service; default \"6/10m\"; \"none\" or \"unlimited\": no limit",
-    ),
-    key("params", Params, "constants of the policy to override"),
-    key(
-        "freshness",
-        TextTable,
-        "of targets' copies, throughout: { backup = \"stale\" }; fresh, stale or unknown",
-    ),
-    key(
-        "asked",
-        InlineTables,
-        "what an operator asks for: [{ at = \"400s\", what = \"failback\" }]",
-    ),
-    key(
-        "require",
-        TextTable,
-        "of targets with several addresses: { primary = \"any\" }; any or all, the default",
-    ),
-    key(
-        "happens",
-        InlineTables,
-        "whatever is no result: [{ at = \"10s\", drain = \"backup\", for = \"2h\" }]",
-    ),
-    key(
-        "recording",
-        Text,
-        "a recording instead of rows; a path from this file's folder",
-    ),
-    key(
-        "service",
-        Text,
-        "which service of the recording; needed where it has several",
-    ),
-    key(
-        "expect",
-        InlineTables,
-        "what is served: [{ at = \"8s\", serve = \"backup\" }], in the order of time; needed",
-    ),
-];
-
-/// An item of `expect` of a `[[test]]`.
-pub const EXPECT: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
-    key(
-        "serve",
-        TextOrTexts,
-        "the target, or the list of targets, that is served; needed",
-    ),
-    key("reason", Text, "a part of the reason"),
-    key("ttl", Duration, "the TTL of the answer"),
-    key("guard", Text, "the rail that holds, or \"none\""),
-    key("alert", Text, "a part of the alert"),
-];
-
-/// An item of `happens` of a `[[test]]`; `at` and one other, some with `for` or `age`.
-pub const HAPPENS: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
-    key("switch", Text, "an operator switches to this target"),
-    key("hold", Flag, "an operator holds what is served"),
-    key("release", Flag, "an operator ends the override"),
-    key("failback", Flag, "an operator asks the policy to return"),
-    key("drain", Text, "an operator drains this target"),
-    key("undrain", Text, "an operator takes the drain back"),
-    key("freeze", Flag, "an operator freezes everything"),
-    key("thaw", Flag, "an operator ends the freeze"),
-    key(
-        "for",
-        Duration,
-        "how long a switch, hold, drain or freeze stands; without it until it is taken back",
-    ),
-    key(
-        "witnesses",
-        Text,
-        "\"silent\" or \"answer\" from now on; they answer at first",
-    ),
-    key(
-        "freshness",
-        TextTable,
-        "of targets' copies from now on: { backup = \"stale\" }",
-    ),
-    key(
-        "age",
-        Duration,
-        "how far behind these copies are, or \"unknown\"; default \"1d\" for stale, \"0s\" for fresh",
-    ),
-    key(
-        "drift",
-        Table,
-        "differences of targets' copies from now on: { backup = 3 }",
-    ),
-    key("clock", Text, "the wall clock jumps: \"+1h\" or \"-5m\""),
-];
-
-/// An item of `asked` of a `[[test]]`.
-pub const ASKED: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
-    key("what", Text, "\"failback\"; needed"),
 ];
 
 /// Every table of the configuration by its heading, in the order of a reference.

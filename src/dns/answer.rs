@@ -80,7 +80,7 @@ pub fn answer(zones: &Zones, table: &Table, qname: &Name, qtype: RecordType) -> 
 /// later is not implemented (RFC 8906 section 3.1.2).
 fn no_question(kind: u16) -> Option<ResponseCode> {
     match kind {
-        0 | kind::OPT | kind::NXNAME | kind::TSIG => Some(ResponseCode::FormErr),
+        kind::OPT | kind::NXNAME | kind::TSIG => Some(ResponseCode::FormErr),
         kind::IXFR | kind::AXFR => Some(ResponseCode::Refused),
         kind::ANY => None,
         129..255 => Some(ResponseCode::NotImp),
@@ -159,7 +159,8 @@ impl Chain<'_> {
         };
         let found = kind.map(|kind| here.records(kind, &self.name));
         let found = found.filter(|found| !found.is_empty());
-        if found.is_none() && kind.is_some_and(|kind| here.is_unknown(kind)) {
+        let is_address = matches!(kind, Some(kind::A | kind::AAAA));
+        if found.is_none() && is_address && here.lacks_addresses() {
             // A failure is asked again, a denial is cached.
             self.answer = Answer::of(ResponseCode::ServFail);
             return Step::Done;
@@ -267,14 +268,12 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A service has this name and was not decided yet, or its hostname not resolved: whether it
-    /// has records of a type is not known.
-    pub(super) fn is_unknown(&self, kind: u16) -> bool {
+    /// A service has this name and was not decided yet, or its hostname not resolved: it has
+    /// addresses, but nobody knows them.
+    pub(super) fn lacks_addresses(&self) -> bool {
         match self.served {
             None => self.node.service().is_some(),
-            Some(served) => {
-                matches!(kind, kind::A | kind::AAAA) && served.is_unresolved(self.is_apex())
-            }
+            Some(served) => served.is_unresolved(self.is_apex()),
         }
     }
 
@@ -306,7 +305,7 @@ impl<'a> At<'a> {
     /// The one type that ANY is answered with (RFC 8482 section 4.1): addresses where a service
     /// has the name, else the first.
     fn any(&self) -> Option<u16> {
-        if self.is_unknown(kind::A) {
+        if self.lacks_addresses() {
             return Some(kind::A);
         }
         let at_apex = self.is_apex();

@@ -55,7 +55,7 @@ pub(super) struct Written {
 }
 
 impl Draft<'_> {
-    /// Writes it: whole; or without addresses that merely help; or without any record and, over
+    /// Writes it: whole; or without some addresses that merely help; or without any record and, over
     /// UDP, with TC, so that the client comes back over TCP; or with a bare OPT record.
     pub(super) fn fit(&mut self, is_udp: bool) -> Written {
         let limit = match (is_udp, self.edns) {
@@ -69,16 +69,8 @@ impl Draft<'_> {
         if let Some(whole) = self.written(limit) {
             return whole;
         }
-        let is_referral = self
-            .answer
-            .authority
-            .iter()
-            .any(|record| record.record_type() == RecordType::NS);
-        if !is_referral && !self.answer.additional.is_empty() {
-            self.answer.additional.clear();
-            if let Some(without) = self.written(limit) {
-                return without;
-            }
+        if let Some(squeezed) = self.squeezed(limit) {
+            return squeezed;
         }
         if is_udp {
             self.truncated = true;
@@ -93,6 +85,33 @@ impl Draft<'_> {
         }
         (self.options, self.signature) = (&[], None);
         self.written(limit).unwrap_or_default()
+    }
+
+    /// The message without those RRsets of the additional section that do not fit. A referral
+    /// leads nowhere without the addresses of servers below its delegation; those beside it, and
+    /// all others, can be asked for (RFC 9471 section 3).
+    fn squeezed(&mut self, limit: usize) -> Option<Written> {
+        let mut servers = self.answer.authority.iter();
+        let is_referral = |record: &&Record| record.record_type() == RecordType::NS;
+        let cut = servers.find(is_referral).filter(|_| !self.answer.aa);
+        let is_needed = |record: &Record| cut.is_some_and(|cut| cut.name.zone_of(&record.name));
+        let (needed, helpful) = std::mem::take(&mut self.answer.additional)
+            .into_iter()
+            .partition::<Vec<_>, _>(is_needed);
+        self.answer.additional = needed;
+        let mut best = self.written(limit)?;
+        let is_set = |one: &Record, two: &Record| {
+            one.name == two.name && one.record_type() == two.record_type()
+        };
+        for set in helpful.chunk_by(is_set) {
+            let before = self.answer.additional.len();
+            self.answer.additional.extend_from_slice(set);
+            match self.written(limit) {
+                Some(more) => best = more,
+                None => self.answer.additional.truncate(before),
+            }
+        }
+        Some(best)
     }
 
     /// The message, where it has no more than `limit` octets and can be written at all.

@@ -13,6 +13,7 @@ mod cookie;
 mod counters;
 mod fields;
 mod handler;
+mod hickory;
 mod hints;
 mod listen;
 mod load;

@@ -95,7 +95,7 @@ pub(super) fn read(text: &str, origin: &DnsName) -> Result<Moved, (usize, String
         });
     });
     if let Some(error) = reader.errors.first() {
-        let column = usize::try_from(error.column).unwrap_or(0).max(1) - 1;
+        let column = error.column.saturating_sub(1);
         // Columns count characters, offsets bytes.
         let offset = line
             .char_indices()

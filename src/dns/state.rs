@@ -55,7 +55,7 @@ impl Publisher {
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
         // The former zones, where nobody else has them, go here and not on the query path.
-        drop(self.state.rcu(|old| old.with(&zones, &table)));
+        drop(self.state.rcu(move |old| old.with(&zones, &table)));
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -115,5 +115,48 @@ impl Publisher {
     /// What was counted of TCP connections.
     pub fn tcp_counters(&self) -> &TcpCounters {
         &self.tcp_counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        failover::{AnswerTable, ServiceAnswer},
+        model::ServiceName,
+    };
+
+    fn zones(services: &[&str]) -> Arc<Zones> {
+        let services = services.iter().map(|&name| name.into());
+        Arc::new(Zones::of_services(services.collect()))
+    }
+
+    #[test]
+    fn a_table_and_zones_of_two_generations_fit_whichever_comes_first() {
+        let answer = ServiceAnswer {
+            addresses: vec![[192, 0, 2, 1].into()],
+            ttl_secs: 30,
+            ..ServiceAnswer::default()
+        };
+        let answers = AnswerTable {
+            seq: 1,
+            services: [(ServiceName::from("new"), answer)].into(),
+            ..AnswerTable::default()
+        };
+        let (old, new) = (zones(&["old"]), zones(&["a", "new"]));
+        let publisher = Publisher::new();
+        publisher.publish_zones(&old);
+        assert!(publisher.publish_table(Table::next(&Table::default(), &new, &answers)));
+        assert!(
+            publisher.state().table.served(0).is_none(),
+            "it is not old's"
+        );
+        publisher.publish_zones(&new);
+        assert!(
+            publisher.state().table.served(1).is_some(),
+            "it was kept for these"
+        );
+        publisher.publish(old, Table::from(&answers));
+        assert!(publisher.state().table.served(0).is_none());
     }
 }

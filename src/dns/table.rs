@@ -218,9 +218,9 @@ mod tests {
         let services = services.iter().map(|&(name, address)| {
             let addresses: Vec<IpAddr> = vec![address.parse().unwrap()];
             let answer = ServiceAnswer {
-                names: Vec::new(),
                 addresses,
                 ttl_secs: 30,
+                ..ServiceAnswer::default()
             };
             (ServiceName::from(name), answer)
         });
@@ -257,7 +257,9 @@ mod tests {
         };
         assert_eq!([0, 1, 2].map(shared), [true, false, false]);
         assert!(before.served(1).is_none() && after.served(1).is_some());
-        let rdata = after.served(2).and_then(|served| served.rrset(kind::A));
+        let rdata = after
+            .served(2)
+            .and_then(|served| served.rrset(kind::A, false));
         assert_eq!(rdata.unwrap().rdata().next(), Some(&[192, 0, 2, 9][..]));
     }
 

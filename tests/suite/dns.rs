@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod crowd;
 mod equivalence;
+mod hickory;
 mod messages;
 mod moved;
 mod naive;

@@ -66,9 +66,11 @@ impl Host {
             _ => return None,
         };
         if !name.is_root() {
+            // The owner's stand in the answer.
+            let is_elsewhere = is_binding && name != record.name;
             return Some(Self {
                 name,
-                same_kind: is_binding.then_some(kind),
+                same_kind: is_elsewhere.then_some(kind),
             });
         }
         // "." is the owner, but where an alias leads there, and in SRV, it is nowhere.

@@ -125,11 +125,6 @@ impl Zone {
         self.number as usize
     }
 
-    /// The serial as written; a table's goes before it.
-    pub(in crate::dns) fn serial(&self) -> u32 {
-        self.serial
-    }
-
     /// The SOA record of negative answers, in the form of an RRset's octets: a pointer to the
     /// question's name that must be turned to the apex, and [`Zone::negative_ttl_secs`] as its
     /// TTL. The serial stands [`SERIAL_FROM_END`] octets before the end.

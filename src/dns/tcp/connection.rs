@@ -402,6 +402,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn answers_that_are_due_together_leave_in_one_write() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut client, stream) = accepted(&listener).await;
+        let seat = Arc::new(Seat::new(0));
+        let source = "192.0.2.1:1".parse().unwrap();
+        let mut connection = Connection::new(server(100, 2), stream, source, 1, seat);
+        let query = [0, 12, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        connection.framer.push(&query.repeat(100));
+        assert!(connection.answer(), "all at once");
+        assert_eq!(connection.unwritten.len(), 1_400);
+        connection.write().await.unwrap();
+        assert_eq!(connection.unwritten.capacity(), 0, "nothing is kept");
+        client.read_exact(&mut [0; 1_400]).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_connection_that_waits_is_small() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = server(100, 2);

@@ -41,7 +41,7 @@ pub(super) trait Family: SockaddrLike + Copy {
     fn asked(message: &ControlMessageOwned) -> Option<Self::Own>;
 
     /// The order to send from there.
-    fn from(own: &Self::Own) -> ControlMessage<'_>;
+    fn sent_from(own: &Self::Own) -> ControlMessage<'_>;
 }
 
 impl Family for SockaddrIn {
@@ -62,7 +62,7 @@ impl Family for SockaddrIn {
         }
     }
 
-    fn from(own: &Self::Own) -> ControlMessage<'_> {
+    fn sent_from(own: &Self::Own) -> ControlMessage<'_> {
         ControlMessage::Ipv4PacketInfo(own)
     }
 }
@@ -90,7 +90,7 @@ impl Family for SockaddrIn6 {
         })
     }
 
-    fn from(own: &Self::Own) -> ControlMessage<'_> {
+    fn sent_from(own: &Self::Own) -> ControlMessage<'_> {
         ControlMessage::Ipv6PacketInfo(own)
     }
 }
@@ -235,7 +235,7 @@ impl<'s, A: Family> Batches<'s, A> {
         let flags = MsgFlags::MSG_DONTWAIT;
         let sent = match (from, &mut self.outbound_from) {
             (Some(own), Some(headers)) => {
-                sendmmsg(socket, headers, octets, to, [A::from(own)], flags)?.count()
+                sendmmsg(socket, headers, octets, to, [A::sent_from(own)], flags)?.count()
             }
             _ => sendmmsg(socket, &mut self.outbound, octets, to, [], flags)?.count(),
         };

@@ -230,7 +230,8 @@ impl Answering<'_, '_> {
     /// The name exists, and is no alias for this type.
     fn answer(&mut self, zone: &Zone, here: &At<'_>, subject: Subject) -> Option<Resolved> {
         let Some(set) = here.rrset(self.kind) else {
-            if here.is_unknown(self.kind) {
+            let is_address = matches!(self.kind, kind::A | kind::AAAA);
+            if is_address && here.lacks_addresses() {
                 // An error takes everything back.
                 return None;
             }

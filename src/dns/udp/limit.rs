@@ -14,10 +14,13 @@ use std::net::IpAddr;
 const WAYS: usize = 4;
 /// 512 KiB for each thread.
 const SETS: usize = 1 << 13;
-/// An answer costs so much of what a bucket holds.
+/// A bucket gains its network's answers per second with each millisecond, so that an answer costs
+/// so much, times the threads that share it: nothing is ever rounded.
 const ANSWER_COST: u32 = 1_000;
 /// So many answers per second are as good as no limit, and can be counted.
 const MAX_PER_SECOND: u32 = 1_000_000;
+/// As many as a configuration may ask for.
+const MAX_THREADS: u32 = 256;
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ struct Bucket {
     tag: u32,
     /// When it was filled last, ms of the thread's clock, which wraps.
     filled_ms: u32,
-    /// In thousandths of an answer.
+    /// What it holds.
     left: u32,
     /// Answers that were refused since it was full.
     refused: u32,
@@ -47,17 +50,18 @@ struct Bucket {
 pub(super) struct Limiter {
     hasher: SipHasher13,
     sets: Box<[[Bucket; WAYS]]>,
-    /// Threads that share a limit: the kernel spreads a network's queries over them.
-    threads: u32,
+    /// What an answer costs.
+    cost: u32,
 }
 
 impl Limiter {
-    /// `key` is secret: nobody can choose whose buckets to push out.
+    /// `key` is secret: nobody can choose whose buckets to push out. `threads` share a limit: the
+    /// kernel spreads a network's queries over them.
     pub(super) fn new(key: [u8; 16], threads: u32) -> Self {
         Self {
             hasher: SipHasher13::new_with_key(&key),
             sets: vec![[Bucket::default(); WAYS]; SETS].into(),
-            threads: threads.max(1),
+            cost: ANSWER_COST * threads.clamp(1, MAX_THREADS),
         }
     }
 
@@ -90,11 +94,11 @@ impl Limiter {
         let (place, tag) = (hash as usize % SETS, (hash >> 32) as u32 | 1);
         let per_second = limit.per_second.min(MAX_PER_SECOND);
         // A second's worth, and at least one answer.
-        let full = (per_second * ANSWER_COST / self.threads).max(ANSWER_COST);
+        let full = (per_second * ANSWER_COST).max(self.cost);
         let bucket = bucket_of(&mut self.sets[place], tag, full, now_ms);
-        bucket.fill(per_second, self.threads, full, now_ms);
-        if bucket.left >= ANSWER_COST {
-            bucket.left -= ANSWER_COST;
+        bucket.fill(per_second, full, now_ms);
+        if bucket.left >= self.cost {
+            bucket.left -= self.cost;
             return Verdict::Send;
         }
         bucket.refused = bucket.refused.wrapping_add(1);
@@ -107,15 +111,11 @@ impl Limiter {
 }
 
 impl Bucket {
-    fn fill(&mut self, per_second: u32, threads: u32, full: u32, now_ms: u32) {
-        let passed_ms = u64::from(now_ms.wrapping_sub(self.filled_ms));
-        let gained = passed_ms * u64::from(per_second) / u64::from(threads);
-        // What is too little to be seen is not forgotten.
-        if gained > 0 {
-            let left = u64::from(self.left) + gained;
-            self.left = u32::try_from(left).unwrap_or(u32::MAX).min(full);
-            self.filled_ms = now_ms;
-        }
+    fn fill(&mut self, per_second: u32, full: u32, now_ms: u32) {
+        let passed_ms = now_ms.wrapping_sub(self.filled_ms);
+        let gained = passed_ms.saturating_mul(per_second);
+        self.left = self.left.saturating_add(gained).min(full);
+        self.filled_ms = now_ms;
         if self.left == full {
             self.refused = 0;
         }

@@ -198,7 +198,8 @@ mod tests {
                     count += 1;
                     match count {
                         1 | 2 => Err(format!("fault {count}")),
-                        _ => Ok(run(&shared, &shard, group, &pair.udp[0]).unwrap()),
+                        _ => run(&shared, &shard, group, &pair.udp[0])
+                            .map_err(|error| error.to_string()),
                     }
                 });
                 count

@@ -375,7 +375,7 @@ fn types_that_are_no_question_are_no_nodata() {
     let zone = "$TTL 60\n@ SOA n. h. 1 1 1 1 30\n@ NS n.\n";
     let zones = build(&[("t", Given::File(zone))], &[], &[]).zones.unwrap();
     for (kind, rcode) in [
-        (0, ResponseCode::FormErr),
+        (0, ResponseCode::NoError),
         (41, ResponseCode::FormErr),
         (128, ResponseCode::FormErr),
         (250, ResponseCode::FormErr),

@@ -310,8 +310,11 @@ impl World {
             };
             for kind in ["A", "AAAA"].into_iter().chain(same) {
                 for (ttl, data) in self.set(apex, &node, kind) {
-                    said.additional
-                        .push(format!("add {host}. {ttl} {kind} {data}"));
+                    let line = format!("{host}. {ttl} {kind} {data}");
+                    // What stands in the answer is not said again.
+                    if !said.answers.contains(&line) {
+                        said.additional.push(format!("add {line}"));
+                    }
                 }
             }
         }

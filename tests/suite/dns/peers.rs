@@ -11,7 +11,7 @@ mod servers;
 mod wire;
 
 use super::random::{Chance, Labels, World};
-use compare::{Ledger, Outcome, class_of, compare};
+use compare::{About, Ledger, Outcome, compare};
 use servers::Server;
 use std::{
     collections::BTreeSet,
@@ -49,7 +49,7 @@ fn answers_are_those_of_other_servers() {
     ask_all(&worlds, &servers, "udp", &udp, &mut ledger);
     let tcp = questions(&worlds, number("QUESTIONS", 40_000) / 8, &mut chance, false);
     ask_all(&worlds, &servers, "tcp", &tcp, &mut ledger);
-    battery::ask_all(&servers, &worlds[0].zones[0].apex, &mut ledger);
+    battery::ask_all(&servers, &worlds[0], &mut ledger);
     report(&ledger, udp.len() + tcp.len());
 }
 
@@ -116,12 +116,14 @@ fn ask_all(
             .iter()
             .map(|replies| Outcome::of(Some(&replies[index])))
             .collect();
+        let about = About::of(&worlds[*world], transport, asking, &outcomes[0]);
         let found: Vec<_> = outcomes[1..]
             .iter()
-            .map(|theirs| compare(&outcomes[0], theirs))
+            .map(|theirs| compare(&outcomes[0], theirs, &about))
             .collect();
-        let class = class_of(&worlds[*world], transport, asking, &outcomes[0]);
-        ledger.take(&class, &found, &|| told(&asking.to_string(), &outcomes));
+        ledger.take(&about.class, &found, &|| {
+            told(&asking.to_string(), &outcomes)
+        });
     }
 }
 
@@ -167,7 +169,14 @@ fn report(ledger: &Ledger, queries: usize) {
         ledger.unexplained.is_empty(),
         "differences without a reason"
     );
-    assert!(idle.is_empty(), "reasons without a difference");
+    // Other zones and fewer questions need not meet everything.
+    let is_standard = ["SEED", "WORLDS", "QUESTIONS"]
+        .iter()
+        .all(|key| env::var(key).is_err());
+    assert!(
+        idle.is_empty() || !is_standard,
+        "reasons without a difference"
+    );
     let least = number("AT_LEAST", 100_000);
     assert!(ledger.comparisons >= least, "{}", ledger.comparisons);
 }

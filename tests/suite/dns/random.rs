@@ -141,6 +141,14 @@ impl World {
         holding.max_by_key(|zone| zone.apex.0.len())
     }
 
+    /// Whether a zone above holds names below this apex, which nobody is to see.
+    pub(super) fn is_shadowed(&self, apex: &Labels) -> bool {
+        let above = |zone: &&WorldZone| zone.apex != *apex && apex.is_within(&zone.apex);
+        let below = |name: &Labels| name.is_within(apex) && name != apex;
+        let mut above = self.zones.iter().filter(above);
+        above.any(|zone| zone.nodes.keys().any(below))
+    }
+
     /// The service that owns the addresses of a name.
     pub(super) fn service_of(&self, name: &Labels) -> Option<&WorldService> {
         let lower = name.lower();

@@ -119,26 +119,6 @@ fn a_thousand_queries_at_once_are_all_answered_in_their_order() {
 }
 
 #[test]
-fn answers_that_are_due_together_leave_in_one_write() {
-    serving(LOCAL, &published(), |bound| {
-        let mut stream = connected(bound[0]);
-        let count = 100;
-        let octets = pipeline(count, "www.example.com", RecordType::A);
-        assert!(octets.len() < 4_096, "the server reads them at once");
-        stream.write_all(&octets).unwrap();
-        let mut replies = [0; 65_536];
-        // So little is one segment on loopback: whoever reads once has all of one write.
-        let length = stream.read(&mut replies).unwrap();
-        let mut whole = &replies[..length];
-        for _ in 0..count {
-            let (length, more) = whole.split_first_chunk::<2>().unwrap();
-            whole = &more[usize::from(u16::from_be_bytes(*length))..];
-        }
-        assert!(whole.is_empty());
-    });
-}
-
-#[test]
 fn whoever_closes_its_side_is_answered_first() {
     serving(LOCAL, &published(), |bound| {
         let mut stream = connected(bound[0]);
@@ -167,7 +147,7 @@ fn scraps_get_no_answer_and_the_next_query_does() {
         }
         asks_well(&mut stream);
         let counted = counters.counters().counted();
-        assert_eq!((counted.tcp, counted.dropped), (1, 4));
+        assert_eq!((counted.tcp, counted.dropped), (5, 4));
     });
 }
 
@@ -279,7 +259,8 @@ fn octets_that_make_no_query_do_not_keep_a_connection() {
             2
         );
         assert!(closed_for(&counters, "timeout") >= 1);
-        assert_eq!(counters.counters().counted().tcp, 0);
+        let counted = counters.counters().counted();
+        assert_eq!(counted.tcp, counted.dropped, "nothing was answered");
     });
 }
 

@@ -130,7 +130,7 @@ fn the_last_good_answer_outlives_reloads_and_restarts_but_not_another_hostname()
     // Under another name it is the same target.
     let mut renamed = bench.config.targets.remove("backup").unwrap();
     renamed.name = "cloud".into();
-    bench.config.targets.insert("cloud".into(), renamed.clone());
+    bench.config.targets.insert("cloud".into(), renamed);
     let targets = vec!["primary".into(), "cloud".into()];
     bench.config.services.get_mut("www").unwrap().targets = targets;
     bench.reload();

@@ -25,7 +25,15 @@ pub(super) fn add(answering: &mut Answering<'_, '_>) -> Option<()> {
             // "." is the owner, but where an alias leads there, and in SRV, it is nowhere.
             true if !is_binding || record.rdata.starts_with(&[0, 0]) => continue,
             true => (owner, None),
-            false => ((target_at, target.len()), is_binding.then_some(kind)),
+            false => {
+                // The owner's stand in the answer.
+                let is_owner = answering
+                    .message
+                    .at(owner.0, owner.1)
+                    .eq_ignore_ascii_case(target);
+                let same_kind = (is_binding && !is_owner).then_some(kind);
+                ((target_at, target.len()), same_kind)
+            }
         };
         if answering.authoritative && seen.is_full() {
             break;

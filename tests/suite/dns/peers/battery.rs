@@ -1,8 +1,8 @@
 //! Odd messages, each to every server: RFC 8906 section 8, and what fuzzers find first.
 
 use super::{
-    super::random::Labels,
-    compare::{Ledger, Outcome, compare},
+    super::random::{Labels, World},
+    compare::{About, Ledger, Outcome, compare},
     exchange,
     servers::Server,
     told,
@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(400);
 type Case = (String, Vec<u8>);
 
 /// Asks every server every case and takes in what differs.
-pub(super) fn ask_all(servers: &[Server], apex: &Labels, ledger: &mut Ledger) {
+pub(super) fn ask_all(servers: &[Server], world: &World, ledger: &mut Ledger) {
+    let apex = &world.zones[0].apex;
     let cases: Vec<Case> = [
         opcodes(apex),
         headers(apex),
@@ -51,10 +52,13 @@ pub(super) fn ask_all(servers: &[Server], apex: &Labels, ledger: &mut Ledger) {
     let mut outcomes: Vec<_> = outcomes.into_iter().map(Vec::into_iter).collect();
     for (name, octets) in &cases {
         let outcomes: Vec<Outcome> = outcomes.iter_mut().filter_map(Iterator::next).collect();
-        let theirs = outcomes[1..].iter();
-        let found: Vec<_> = theirs.map(|theirs| compare(&outcomes[0], theirs)).collect();
+        let about = About::odd(world, name);
+        let found: Vec<_> = outcomes[1..]
+            .iter()
+            .map(|theirs| compare(&outcomes[0], theirs, &about))
+            .collect();
         let query = || told(&format!("{name}: {octets:02x?}"), &outcomes);
-        ledger.take(&format!("odd {name}"), &found, &query);
+        ledger.take(&about.class, &found, &query);
     }
 }
 

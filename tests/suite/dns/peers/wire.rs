@@ -73,6 +73,15 @@ impl Asking {
         octets
     }
 
+    /// The size that a reply may have over this transport, in octets.
+    pub(super) fn limit(&self, transport: &str) -> usize {
+        match (transport, &self.edns) {
+            ("tcp", _) => 65_535,
+            (_, None) => 512,
+            (_, Some(edns)) => usize::from(edns.size.clamp(512, 1_232)),
+        }
+    }
+
     pub(super) fn question(&self) -> Vec<u8> {
         let mut octets = self.name.wire();
         octets.extend(self.kind.to_be_bytes());

@@ -49,6 +49,7 @@ impl World {
                 names: Vec::new(),
                 addresses: service.addresses.clone(),
                 ttl_secs: service.ttl_secs,
+                ..ServiceAnswer::default()
             };
             (service.name.as_str().into(), answer)
         });
