@@ -17,7 +17,8 @@ use std::{
 pub const NOW_SECS: u32 = 1_800_000_000;
 
 const EVERYTHING: &str = include_str!("everything.zone");
-const SECOND: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns AAAA 2001:db8::53\n* A 192.0.2.1\n";
+/// A zone that needs no other.
+pub const SECOND: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns AAAA 2001:db8::53\n* A 192.0.2.1\n";
 const RECORDS: &str = include_str!("../../tests/suite/dns/cases/records.txt");
 
 /// A server that was started once.
@@ -67,14 +68,26 @@ impl World {
 }
 
 fn table() -> Table {
+    let address = |text: &&str| text.parse().expect("an address");
     let answer = |addresses: &[&str]| ServiceAnswer {
-        names: Vec::new(),
-        addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
+        addresses: addresses.iter().map(address).collect(),
         ttl_secs: 30,
+        ..ServiceAnswer::default()
+    };
+    let moved = ServiceAnswer {
+        records: vec!["MX 10 mail".to_owned(), "HTTPS 1 . alpn=h2".to_owned()],
+        origin: Some("example.com".into()),
+        ..answer(&["192.0.2.13"])
+    };
+    let elsewhere = ServiceAnswer {
+        cname: Some("lb.other.test".into()),
+        ..answer(&["192.0.2.14"])
     };
     let services = [
         (ServiceName::from("www"), answer(&["192.0.2.10", "2001:db8::10", "192.0.2.11"])),
         (ServiceName::from("only4"), answer(&["192.0.2.12"])),
+        (ServiceName::from("moved"), moved),
+        (ServiceName::from("elsewhere"), elsewhere),
     ];
     Table::from(&AnswerTable {
         seq: 1,
@@ -109,6 +122,8 @@ pub fn load(zones: &[(&str, &str)], files: &[(&str, &str)]) -> Loaded {
         service("www", &["www.example.com", "example.com"]),
         service("only4", &["only4.example.com"]),
         service("undecided", &["undecided.example.com"]),
+        service("moved", &["records.example.com", "*.records.example.com"]),
+        service("elsewhere", &["lb.example.com", "second.test"]),
     ];
     Zones::build(&inputs, &services.into(), "ns1", &mut |path| {
         let file = files.iter().find(|(name, _)| Path::new(name) == path);

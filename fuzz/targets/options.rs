@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{
-    arbitrary::{Arbitrary, Unstructured},
+    arbitrary::{self, Arbitrary, Unstructured},
     fuzz_target,
 };
 use sidestep::dns::{Asker, Transport};

@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use sidestep::dns::{Asker, Transport};
 use sidestep_fuzz::{
     reply::judge,
-    world::{NOW_SECS, load, server},
+    world::{NOW_SECS, SECOND, load, server},
 };
 use std::net::Ipv4Addr;
 
@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
     let zone = texts.next().unwrap_or_default();
     let names: Vec<_> = (1..10).map(|number| format!("{number}.inc")).collect();
     let files: Vec<_> = names.iter().map(String::as_str).zip(texts).collect();
-    let loaded = load(&[("example.com", zone)], &files);
+    let loaded = load(&[("example.com", zone), ("second.test", SECOND)], &files);
     for warning in &loaded.warnings {
         assert!(!warning.to_string().is_empty());
     }
