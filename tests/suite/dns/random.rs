@@ -268,7 +268,7 @@ impl WorldZone {
 impl Chance {
     /// A label of the alphabet.
     fn label(&mut self) -> &'static str {
-        *self.pick::<&str>(&ALPHABET)
+        self.pick::<&str>(&ALPHABET)
     }
 
     /// A name one to four labels below `apex`, sometimes with a wildcard in it.

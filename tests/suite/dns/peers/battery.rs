@@ -300,7 +300,7 @@ fn options(apex: &Labels) -> Vec<Case> {
     let octets = edns(apex, |edns| edns.options = vec![0, 100, 0]);
     cases.push(("option cut".into(), octets));
     let mut nothing = edns(apex, |edns| {
-        edns.options = [&[0, 10, 0, 8][..], &[7; 8]].concat()
+        edns.options = [&[0, 10, 0, 8][..], &[7; 8]].concat();
     });
     // No question, a cookie alone (RFC 7873 section 5.4).
     nothing[5] = 0;

@@ -155,7 +155,7 @@ fn time_of_cookie(opt: &Opt) -> Option<&[u8]> {
     cookie.get(12..16)
 }
 
-fn shape_of<T: PartialOrd>(ours: T, theirs: T) -> String {
+fn shape_of<T: PartialOrd + Copy>(ours: T, theirs: T) -> String {
     let shape = match ours.partial_cmp(&theirs) {
         Some(std::cmp::Ordering::Less) => "less",
         Some(std::cmp::Ordering::Greater) => "more",

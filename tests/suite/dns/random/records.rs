@@ -83,14 +83,16 @@ pub(super) fn data(kind: &str, target: &Labels, chance: &mut Chance) -> String {
         "MX" => format!("{} {target}", number % 3),
         "SRV" => format!("{} {} {} {target}", number % 2, number % 3, 5_060 + number),
         "PTR" => target.to_string(),
-        "TXT" if number % 4 == 0 => format!("\"{}\" \"\" \"b c\"", "a".repeat(number)),
+        "TXT" if number.is_multiple_of(4) => format!("\"{}\" \"\" \"b c\"", "a".repeat(number)),
         "TXT" => format!("\"text {number}\""),
         "CAA" => format!("{} issue \"ca{number}.example.net\"", number % 2 * 128),
-        "NAPTR" if number % 2 == 0 => format!("1 {number} \"s\" \"SIP+D2U\" \"\" {target}"),
+        "NAPTR" if number.is_multiple_of(2) => {
+            format!("1 {number} \"s\" \"SIP+D2U\" \"\" {target}")
+        }
         "NAPTR" => format!("1 {number} \"u\" \"E2U+sip\" \"!^.*$!sip:x@example.net!\" ."),
         "TLSA" => format!("3 1 1 {}", digest(chance)),
         "SSHFP" => format!("4 2 {}", digest(chance)),
-        "SVCB" | "HTTPS" if number % 4 == 0 => format!("0 {target}"),
+        "SVCB" | "HTTPS" if number.is_multiple_of(4) => format!("0 {target}"),
         "SVCB" | "HTTPS" if number % 4 == 1 => format!("{} . alpn=h2,h3", 1 + number),
         "SVCB" | "HTTPS" => format!("{} {target} alpn=h2 port={}", 1 + number, 8_000 + number),
         "HINFO" => format!("\"cpu {number}\" \"os\""),
