@@ -261,7 +261,11 @@ impl Fold {
 
     /// How long to wait for a message: no longer than an answer may wait for the disk.
     fn patience(&self, now: Timestamp) -> Duration {
-        if self.gate.next_due().is_some_and(|due| due <= Instant::now()) {
+        if self
+            .gate
+            .next_due()
+            .is_some_and(|due| due <= Instant::now())
+        {
             // Said first: who is killed in between has warned of what may be taken back.
             tracing::warn!("the disk is slow: answers change before their decisions are on it");
             self.gate.overdue();

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 /// The codes that this server gives, with their names (RFC 6895 section 2.3).
-const RCODES: [(ResponseCode, &str); 9] = [
+const RCODES: [(ResponseCode, &str); 10] = [
     (ResponseCode::NoError, "NOERROR"),
     (ResponseCode::NXDomain, "NXDOMAIN"),
     (ResponseCode::Refused, "REFUSED"),
@@ -22,6 +22,7 @@ const RCODES: [(ResponseCode, &str); 9] = [
     (ResponseCode::NotAuth, "NOTAUTH"),
     (ResponseCode::BADVERS, "BADVERS"),
     (ResponseCode::YXDomain, "YXDOMAIN"),
+    (ResponseCode::BADCOOKIE, "BADCOOKIE"),
 ];
 
 /// RFC 1035 section 4.1.1.
@@ -113,7 +114,7 @@ impl Shard {
         self.add(&self.received, count);
     }
 
-    /// An answer was sent.
+    /// An answer was sent, or over TCP given to its connection.
     pub(super) fn answered(&self, answer: Answered) {
         let index = RCODES.iter().position(|&(known, _)| known == answer.rcode);
         self.add(
@@ -254,7 +255,7 @@ mod tests {
         one.answered(answered(ResponseCode::NoError));
         one.dropped(Dropped::Limited);
         other.received(2);
-        other.answered(answered(ResponseCode::BADCOOKIE));
+        other.answered(answered(ResponseCode::NXRRSet));
         other.dropped(Dropped::Unsent);
         counters.tcp().received(1);
         counters.tcp().answered(answered(ResponseCode::NoError));

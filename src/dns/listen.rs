@@ -97,16 +97,21 @@ fn pair(address: SocketAddr, udp_threads: usize) -> io::Result<Pair> {
 /// is noticed: among sockets that share a port nobody is told.
 fn group(address: SocketAddr, size: usize) -> io::Result<Vec<UdpSocket>> {
     let first = socket(address, Type::DGRAM, Protocol::UDP)?;
-    if size > 1 {
-        first.set_reuse_port(true)?;
-    }
-    let others = (1..size).map(|_| {
+    let spreads = size > 1 && first.set_reuse_port(true).is_ok();
+    let beside = || -> io::Result<Socket> {
         let other = unbound(address, Type::DGRAM, Protocol::UDP)?;
         other.set_reuse_port(true)?;
         other.bind(&address.into())?;
-        Ok(other.into())
-    });
-    std::iter::once(Ok(first.into())).chain(others).collect()
+        Ok(other)
+    };
+    let mut sockets = Vec::with_capacity(size);
+    for _ in 1..size {
+        // Where the kernel does not spread datagrams, threads take turns at one socket.
+        let other = if spreads { beside() } else { first.try_clone() };
+        sockets.push(other.or_else(|_| first.try_clone())?.into());
+    }
+    sockets.push(first.into());
+    Ok(sockets)
 }
 
 fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -1,9 +1,9 @@
 //! Writing a reply so that it fits.
 //!
 //! Header, OPT and TSIG are written here, records by hickory, their names compressed against the
-//! question and each other whatever the letter case of the question. Contract: a UDP message has at most 1,232 octets, and no
-//! more than its client takes; what does not fit is left out as whole sections, OPT stays
-//! (RFC 2181 section 9, RFC 6891 section 7, RFC 9471 section 3, RFC 9715).
+//! question and each other whatever the letter case of the question. Contract: a UDP message has
+//! at most 1,232 octets, and no more than its client takes; what does not fit is left out as whole
+//! sections, OPT stays (RFC 2181 section 9, RFC 6891 section 7, RFC 9471 section 3, RFC 9715).
 
 use super::{
     answer::Answer,

@@ -139,7 +139,7 @@ impl<'q> Query<'q> {
             payload_octets: record.class,
             version,
             dnssec_ok: flags & 0x80 != 0,
-            options: record.data,
+            options: record.rdata,
         });
         (is_first && record.owner == [0]).then_some(())
     }
@@ -167,7 +167,7 @@ struct Record<'q> {
     kind: RecordType,
     class: u16,
     ttl: [u8; 4],
-    data: &'q [u8],
+    rdata: &'q [u8],
 }
 
 impl<'q> Record<'q> {
@@ -178,14 +178,14 @@ impl<'q> Record<'q> {
         let class = reader.u16()?;
         let ttl = *reader.take(4)?.first_chunk()?;
         let length = reader.u16()?;
-        let data = reader.take(length.into())?;
+        let rdata = reader.take(length.into())?;
         Some(Self {
             at,
             owner,
             kind,
             class,
             ttl,
-            data,
+            rdata,
         })
     }
 }
@@ -194,7 +194,7 @@ impl<'q> Signature<'q> {
     /// Reads a TSIG record of the message `octets` (RFC 8945 section 4.2).
     fn read(record: &Record<'q>, octets: &[u8]) -> Option<Self> {
         let mut reader = Reader {
-            octets: record.data,
+            octets: record.rdata,
             at: 0,
         };
         let algorithm = reader.whole_name()?;
@@ -205,7 +205,7 @@ impl<'q> Signature<'q> {
         let _error = reader.u16()?;
         let other_octets = reader.u16()?;
         reader.take(other_octets.into())?;
-        let is_whole = reader.at == record.data.len();
+        let is_whole = reader.at == record.rdata.len();
         let is_of_any_class = record.class == u16::from(DNSClass::ANY);
         (is_whole && is_of_any_class && record.ttl == [0; 4]).then_some(())?;
         Some(Self {

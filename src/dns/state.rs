@@ -6,7 +6,15 @@
 
 use super::{counters::Counters, settings::Settings, store::Zones, table::Table, tcp::TcpCounters};
 use arc_swap::{ArcSwap, Guard};
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long former zones wait for those who answer from them: many times what a batch takes.
+const LAST_READER: Duration = Duration::from_millis(20);
 
 /// One state of the answers.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +45,19 @@ impl DnsState {
     }
 }
 
+/// Frees former zones here: a thread that still answers from them should not be the last to have
+/// them, since to free a million names takes long. Who has them for longer frees them itself.
+fn retire(old: Arc<DnsState>, zones: &Arc<Zones>) {
+    if Arc::ptr_eq(&old.zones, zones) {
+        return;
+    }
+    let until = Instant::now() + LAST_READER;
+    while Arc::strong_count(&old) > 1 && Instant::now() < until {
+        thread::yield_now();
+    }
+    drop(old);
+}
+
 /// Publishes to every listener that serves it. Clones publish to the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct Publisher {
@@ -54,8 +75,7 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
-        // The former zones, where nobody else has them, go here and not on the query path.
-        drop(self.state.rcu(move |old| old.with(&zones, &table)));
+        retire(self.state.rcu(|old| old.with(&zones, &table)), &zones);
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late
@@ -76,7 +96,8 @@ impl Publisher {
 
     /// Replaces the zones.
     pub fn publish_zones(&self, zones: &Arc<Zones>) {
-        self.state.rcu(|old| old.with(zones, &old.published));
+        let old = self.state.rcu(|old| old.with(zones, &old.published));
+        retire(old, zones);
     }
 
     /// Replaces what is not about records.

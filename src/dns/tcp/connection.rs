@@ -24,9 +24,9 @@ use tokio::{net::TcpStream, task::yield_now};
 /// Read at once.
 const READ_OCTETS: usize = 4_096;
 /// No query is answered while so much waits to be written.
-const UNWRITTEN_OCTETS: usize = 65_536;
+const UNWRITTEN_OCTETS: usize = 16_384;
 /// Answered before others get their turn.
-const TURN: usize = 128;
+const TURN: usize = 32;
 /// What the buffers of all connections may hold together ...
 const HELD_OCTETS: usize = 64 << 20;
 /// ... unless one holds no more than this.
@@ -409,12 +409,12 @@ mod tests {
         let source = "192.0.2.1:1".parse().unwrap();
         let mut connection = Connection::new(server(100, 2), stream, source, 1, seat);
         let query = [0, 12, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        connection.framer.push(&query.repeat(100));
+        connection.framer.push(&query.repeat(30));
         assert!(connection.answer(), "all at once");
-        assert_eq!(connection.unwritten.len(), 1_400);
+        assert_eq!(connection.unwritten.len(), 420);
         connection.write().await.unwrap();
         assert_eq!(connection.unwritten.capacity(), 0, "nothing is kept");
-        client.read_exact(&mut [0; 1_400]).await.unwrap();
+        client.read_exact(&mut [0; 420]).await.unwrap();
     }
 
     #[tokio::test]

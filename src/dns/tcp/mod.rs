@@ -2,8 +2,8 @@
 //!
 //! `Framer` makes messages of octets, `Connection` answers them, `Connections` knows who has to
 //! make room, `accept` takes new ones. A task per connection, which holds no buffer while it
-//! waits for a query; one sweep twice a second in place of a timer each. What is answered is
-//! known to `Handler` alone.
+//! waits for a query; one sweep twice a second for each listener in place of a timer each. What
+//! is answered is known to `Handler` alone.
 
 mod accept;
 mod connection;

@@ -46,16 +46,27 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// What a reply of the slow path is about, as far as its counts tell.
-    pub(super) fn of(reply: &Reply) -> Self {
-        let records =
-            |section: usize| reply.octets.get(4 + 2 * section..6 + 2 * section) != Some(&[0, 0]);
-        match reply.rcode {
-            ResponseCode::NoError if records(1) || reply.truncated => {
-                Self::Name(fnv(reply.question()))
-            }
-            ResponseCode::NoError | ResponseCode::NXDomain => Self::Nothing(u64::MAX),
-            _ => Self::Error,
+    /// What a reply of the slow path is about: what it would be, had it been composed here, so
+    /// that nobody gets a limit anew by asking in an unusual way. `name` is scratch space.
+    pub(super) fn of(reply: &Reply, zones: &Zones, name: &mut LookupName) -> Self {
+        let has_answers = reply.octets.get(6..8) != Some(&[0, 0]);
+        let is_denial = match reply.rcode {
+            ResponseCode::NoError => !has_answers && !reply.truncated,
+            ResponseCode::NXDomain => !has_answers,
+            ResponseCode::YXDomain => false,
+            _ => return Self::Error,
+        };
+        if name.read(reply.question()).is_none() {
+            return Self::Error;
+        }
+        let Some(zone) = zones.zone_of(name, false) else {
+            return Self::Error;
+        };
+        match zone.find(name, false) {
+            Found::Cut(node) => Self::Referral(hash_of(node)),
+            Found::Node(_) if !is_denial => Self::Name(name.hash(name.depth())),
+            Found::Wildcard(node) | Found::Dname(node) if !is_denial => Self::Name(hash_of(node)),
+            _ => nothing_in(zone),
         }
     }
 }
@@ -297,11 +308,9 @@ fn hash_of(node: Node<'_>) -> u64 {
     fnv(node.name())
 }
 
-/// FNV-1a, of letters in any case: rate limiting hashes it again with a key.
+/// FNV-1a of a name in lower case: rate limiting hashes it again with a key.
 fn fnv(octets: &[u8]) -> u64 {
-    let fold = |hash: u64, octet: &u8| {
-        let lower = octet.to_ascii_lowercase();
-        (hash ^ u64::from(lower)).wrapping_mul(0x0000_0100_0000_01b3)
-    };
+    let fold =
+        |hash: u64, octet: &u8| (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3);
     octets.iter().fold(0xcbf2_9ce4_8422_2325, fold)
 }

@@ -275,9 +275,9 @@ impl<'s, A: Family> Worker<'s, A> {
             Verdict::Send
         } else {
             let state = self.shared.publisher.borrowed();
+            let subject = Subject::of(&reply, &state.zones, &mut self.name);
             let limit = &state.settings.rate_limit;
-            self.limiter
-                .judge(limit, source.ip(), Subject::of(&reply), clock)
+            self.limiter.judge(limit, source.ip(), subject, clock)
         };
         let reply = match verdict {
             Verdict::Send => reply,

@@ -36,7 +36,7 @@ fn zone_text() -> String {
     for number in 0..300 {
         text += &format!("huge TXT \"{number} {}\"\n", "d".repeat(240));
     }
-    text += "mx MX 1 m1\n";
+    text += "mx MX 1 m1\n*.wild A 192.0.2.77\n";
     for host in 0..12 {
         text += &format!("sub NS n{host}.sub\nn{host}.sub A 192.0.2.{host}\n");
         text += &format!("n{host}.sub AAAA 2001:db8::{host}\n");

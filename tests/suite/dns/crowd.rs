@@ -1,6 +1,7 @@
 //! A crowd of TCP connections, most of them silent and some that send an octet a second: what it
-//! costs in memory, and what it costs those who ask honestly. Measures; started by hand, with `SIDESTEP` as the program where it
-//! is set: `SIDESTEP=target/release/sidestep cargo test --test suite -- --ignored --nocapture crowd`.
+//! costs in memory, and what it costs those who ask honestly. Measures; started by hand, with
+//! `SIDESTEP` as the program where it is set:
+//! `SIDESTEP=target/release/sidestep cargo test --test suite -- --ignored --nocapture crowd`.
 
 use super::{client::query, tcp::framed};
 use hickory_proto::rr::RecordType;

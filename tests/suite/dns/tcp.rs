@@ -191,7 +191,7 @@ fn a_message_may_be_as_large_as_its_length_can_say() {
 #[test]
 fn a_silent_connection_ends_and_one_that_asks_does_not() {
     let publisher = published();
-    limited(&publisher, 100, 600);
+    limited(&publisher, 100, 1_500);
     let counters = publisher.clone();
     serving(LOCAL, &publisher, move |bound| {
         let began = Instant::now();
@@ -207,14 +207,14 @@ fn a_silent_connection_ends_and_one_that_asks_does_not() {
             }
             assert!(began.elapsed() < LATE);
         }
-        assert!(began.elapsed() >= Duration::from_millis(600));
+        assert!(began.elapsed() >= Duration::from_millis(1_500));
         assert!(asked > 10);
-        asks_well(&mut busy);
-        assert_eq!(closed_for(&counters, "idle"), 1);
         // A query, then nothing: the time runs anew.
         let asked = Instant::now();
+        asks_well(&mut busy);
+        assert_eq!(closed_for(&counters, "idle"), 1);
         assert!(is_closed(&mut busy));
-        assert!(asked.elapsed() >= Duration::from_millis(550));
+        assert!(asked.elapsed() >= Duration::from_millis(1_490));
         assert_eq!(closed_for(&counters, "idle"), 2);
     });
 }
@@ -225,9 +225,11 @@ fn octets_that_make_no_query_do_not_keep_a_connection() {
     limited(&publisher, 100, 400);
     let counters = publisher.clone();
     serving(LOCAL, &publisher, move |bound| {
-        let slow = pipeline(50, "www.example.com", RecordType::A);
+        // Too long to be whole in its time.
+        let long = [["x"; 60].concat().as_str(); 3].join(".") + ".example.com";
+        let slow = pipeline(50, &long, RecordType::A);
         let scraps = [0; 2_000];
-        for (octets, answered) in [(&slow[..], false), (&scraps[..], false)] {
+        for octets in [&slow[..], &scraps[..]] {
             let mut stream = connected(bound[0]);
             let began = Instant::now();
             stream
@@ -241,7 +243,7 @@ fn octets_that_make_no_query_do_not_keep_a_connection() {
                 sent += 1;
                 match stream.read(&mut [0; 512]) {
                     Ok(0) => break true,
-                    Ok(_) => assert!(answered),
+                    Ok(_) => panic!("nothing was asked"),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         assert!(began.elapsed() < LATE);
                     }
