@@ -145,7 +145,8 @@ impl TryFrom<String> for Network {
     }
 }
 
-/// How many answers one client network gets over UDP.
+/// How many answers one client network gets over UDP. The UDP threads share it evenly, and the
+/// kernel spreads clients over them by address and port: one with a single port gets one share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     /// Answers per second to a network: an IPv4 /24, an IPv6 /56. 0: no limit.

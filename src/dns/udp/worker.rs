@@ -140,6 +140,9 @@ impl<'s, A: Family> Worker<'s, A> {
             }
             self.answer();
         }
+        while self.queue.pop().is_some() {
+            self.shard.dropped(Dropped::Overload);
+        }
         Ok(())
     }
 
