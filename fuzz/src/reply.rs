@@ -153,7 +153,9 @@ fn name(octets: &[u8], start: usize) -> Option<(Vec<u8>, usize)> {
 
 /// What a client may be sent over UDP, by the OPT of a query that can be read.
 fn limit(query: Option<&Message>, transport: Transport) -> usize {
-    let asked = query.and_then(|query| query.opt.as_ref()).map(|opt| usize::from(opt.class));
+    let asked = query
+        .and_then(|query| query.opt.as_ref())
+        .map(|opt| usize::from(opt.class));
     match (transport, asked) {
         (Transport::Tcp, _) => 65_535,
         // What of a query that cannot be read was read is not known here.
@@ -176,25 +178,39 @@ pub fn judge(query: &[u8], asker: &Asker, reply: Option<&Reply>) {
     let asked = Message::read(query);
     let header = &message.header;
     assert_eq!(header[..2], query[..2], "the id");
-    assert_eq!(header[2] & 0xf8, 0x80 | query[2] & 0x78, "QR and the opcode");
+    assert_eq!(
+        header[2] & 0xf8,
+        0x80 | query[2] & 0x78,
+        "QR and the opcode"
+    );
     assert_eq!(header[3] & 0xc0, 0, "RA and Z");
     assert_eq!(message.rcode(), u16::from(reply.rcode), "the response code");
     assert_eq!(message.is_truncated(), reply.truncated, "TC");
 
     let questions = u16::from_be_bytes([header[4], header[5]]);
     assert!(questions <= 1, "{questions} questions");
-    assert!(query[12..].starts_with(&message.question), "the question is echoed");
+    assert!(
+        query[12..].starts_with(&message.question),
+        "the question is echoed"
+    );
     let is_query = query[2] & 0x78 == 0;
     if let Some(asked) = &asked
         && is_query
         && asked.header[4..6] == [0, 1]
     {
-        assert_eq!(message.question, asked.question, "the question of a good query");
+        assert_eq!(
+            message.question, asked.question,
+            "the question of a good query"
+        );
         assert_eq!(message.opt.is_some(), asked.opt.is_some(), "OPT for OPT");
     }
 
     let limit = limit(asked.as_ref(), asker.transport);
-    assert!(octets.len() <= limit, "{} octets of at most {limit}", octets.len());
+    assert!(
+        octets.len() <= limit,
+        "{} octets of at most {limit}",
+        octets.len()
+    );
     let [answers, authority, additional] = &message.sections;
     let counts = [answers.len(), authority.len(), additional.len()];
     let is_error = !matches!(message.rcode(), 0 | 3);
@@ -203,8 +219,15 @@ pub fn judge(query: &[u8], asker: &Asker, reply: Option<&Reply>) {
         let plain = octets.len() - message.tail_octets;
         assert!(plain <= query.len(), "an error is larger than its query");
     }
-    assert!(!message.is_truncated() || asker.transport == Transport::Udp, "TC over TCP");
+    assert!(
+        !message.is_truncated() || asker.transport == Transport::Udp,
+        "TC over TCP"
+    );
     for record in message.sections.iter().flatten() {
-        assert!(record.ttl <= i32::MAX.unsigned_abs(), "a TTL of {}", record.ttl);
+        assert!(
+            record.ttl <= i32::MAX.unsigned_abs(),
+            "a TTL of {}",
+            record.ttl
+        );
     }
 }

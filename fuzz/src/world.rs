@@ -18,7 +18,8 @@ pub const NOW_SECS: u32 = 1_800_000_000;
 
 const EVERYTHING: &str = include_str!("everything.zone");
 /// A zone that needs no other.
-pub const SECOND: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns AAAA 2001:db8::53\n* A 192.0.2.1\n";
+pub const SECOND: &str =
+    "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns AAAA 2001:db8::53\n* A 192.0.2.1\n";
 const RECORDS: &str = include_str!("../../tests/suite/dns/cases/records.txt");
 
 /// A server that was started once.
@@ -38,7 +39,11 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     for number in 0..60 {
         writeln!(text, "many A 192.0.2.{number}\nmore TXT \"{number:0100}\"").expect("the same");
     }
-    let zones = [("example.com", text.as_str()), ("second.test", SECOND), ("co.second.test", SECOND)];
+    let zones = [
+        ("example.com", text.as_str()),
+        ("second.test", SECOND),
+        ("co.second.test", SECOND),
+    ];
     let loaded = load(&zones, &[]);
     let zones = loaded.zones.unwrap_or_else(|errors| panic!("{errors:#?}"));
     server(zones)
@@ -51,7 +56,10 @@ pub fn server(zones: Zones) -> World {
     publisher.publish_settings(Settings {
         identity: Some(b"here".as_slice().into()),
         version: Some(b"fuzzed".as_slice().into()),
-        cookies: Some(Cookies::new(CookieSecret([1; 16]), &[CookieSecret([2; 16])])),
+        cookies: Some(Cookies::new(
+            CookieSecret([1; 16]),
+            &[CookieSecret([2; 16])],
+        )),
         ..Settings::default()
     });
     World {
@@ -84,7 +92,10 @@ fn table() -> Table {
         ..answer(&["192.0.2.14"])
     };
     let services = [
-        (ServiceName::from("www"), answer(&["192.0.2.10", "2001:db8::10", "192.0.2.11"])),
+        (
+            ServiceName::from("www"),
+            answer(&["192.0.2.10", "2001:db8::10", "192.0.2.11"]),
+        ),
         (ServiceName::from("only4"), answer(&["192.0.2.12"])),
         (ServiceName::from("moved"), moved),
         (ServiceName::from("elsewhere"), elsewhere),
@@ -97,8 +108,12 @@ fn table() -> Table {
 }
 
 fn service(name: &str, names: &[&str]) -> (ServiceName, Service) {
-    let text = serde_json::json!({ "name": name, "names": names, "targets": ["t"], "monitors": ["m"] });
-    (name.into(), serde_json::from_value(text).expect("a service"))
+    let text =
+        serde_json::json!({ "name": name, "names": names, "targets": ["t"], "monitors": ["m"] });
+    (
+        name.into(),
+        serde_json::from_value(text).expect("a service"),
+    )
 }
 
 /// Loads zones, each of an apex and a text; includes come from `files`.
@@ -116,7 +131,11 @@ pub fn load(zones: &[(&str, &str)], files: &[(&str, &str)]) -> Loaded {
         .collect();
     let inputs: Vec<_> = configs
         .iter()
-        .map(|(config, file, text)| ZoneInput { config, file, text: Some(text) })
+        .map(|(config, file, text)| ZoneInput {
+            config,
+            file,
+            text: Some(text),
+        })
         .collect();
     let services = [
         service("www", &["www.example.com", "example.com"]),

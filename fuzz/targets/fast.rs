@@ -15,7 +15,11 @@ fuzz_target!(|input: &[u8]| {
     let Some((&how, query)) = input.split_first() else {
         return;
     };
-    let address = if how & 2 == 0 { "192.0.2.77" } else { "2001:db8::77" };
+    let address = if how & 2 == 0 {
+        "192.0.2.77"
+    } else {
+        "2001:db8::77"
+    };
     let address: IpAddr = address.parse().expect("an address");
     let Some(octets) = usual_reply(&WORLD.publisher, query, address, NOW_SECS) else {
         return;
@@ -24,11 +28,17 @@ fuzz_target!(|input: &[u8]| {
         source: (address, 4_242).into(),
         transport: Transport::Udp,
     };
-    let mut reply = WORLD.handler.handle(query, &asker, NOW_SECS).expect("a reply, as there is one");
+    let mut reply = WORLD
+        .handler
+        .handle(query, &asker, NOW_SECS)
+        .expect("a reply, as there is one");
     let read = |octets: &[u8]| {
         let mut message = Message::read(octets).expect("a reply that can be read");
         // The order of records within a section means nothing, and neither does compression.
-        message.sections.iter_mut().for_each(|section| section.sort());
+        message
+            .sections
+            .iter_mut()
+            .for_each(|section| section.sort());
         message.tail_octets = 0;
         message
     };

@@ -42,7 +42,10 @@ fuzz_target!(|input: &[u8]| {
             while let Some(message) = framer.message() {
                 found.push(message.to_vec());
             }
-            assert!(framer.held_octets() <= 2 * 65_537 + 4_096, "held without bound");
+            assert!(
+                framer.held_octets() <= 2 * 65_537 + 4_096,
+                "held without bound"
+            );
             assert!(framer.held_octets() <= came + 4_096, "held for a promise");
         }
     }

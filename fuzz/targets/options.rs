@@ -55,9 +55,15 @@ enum Extra {
 enum Option_ {
     Known(u8),
     Cookie(Vec<u8>),
-    Any { code: u16, octets: Vec<u8> },
+    Any {
+        code: u16,
+        octets: Vec<u8>,
+    },
     /// A length that lies.
-    Torn { code: u16, length: u16 },
+    Torn {
+        code: u16,
+        length: u16,
+    },
 }
 
 fn counted(length: usize) -> [u8; 2] {
@@ -88,11 +94,23 @@ impl Extra {
         let (kind, class, ttl, rdata) = match self {
             Self::Opt { size, ttl, options } => {
                 let mut rdata = Vec::new();
-                options.iter().take(20).for_each(|option| option.write(&mut rdata));
+                options
+                    .iter()
+                    .take(20)
+                    .for_each(|option| option.write(&mut rdata));
                 out.push(0);
                 (41_u16, *size, *ttl, rdata)
             }
-            Self::Tsig { name, class, ttl, algorithm, time, fudge, mac, rest } => {
+            Self::Tsig {
+                name,
+                class,
+                ttl,
+                algorithm,
+                time,
+                fudge,
+                mac,
+                rest,
+            } => {
                 for label in name.chunks(20).take(5).filter(|label| !label.is_empty()) {
                     out.push(label.len() as u8);
                     out.extend(label);
@@ -107,7 +125,12 @@ impl Extra {
                 rdata.extend(counted(mac.len()));
                 rdata.extend(mac);
                 rdata.extend(rest);
-                (250, if *algorithm { 255 } else { *class }, if *algorithm { 0 } else { *ttl }, rdata)
+                (
+                    250,
+                    if *algorithm { 255 } else { *class },
+                    if *algorithm { 0 } else { *ttl },
+                    rdata,
+                )
             }
             Self::Other { kind, rdata } => {
                 out.push(0);
@@ -134,8 +157,17 @@ const QUESTIONS: [&[u8]; 6] = [
 fn query_of(input: &Input, records: &[u8], count: usize) -> Vec<u8> {
     let question = QUESTIONS[usize::from(input.question) % QUESTIONS.len()];
     let questions = u8::from(!question.is_empty());
-    let opcode = if input.opcode < 200 { 0 } else { input.opcode & 15 };
-    let mut query = vec![0x12, 0x34, opcode << 3 | input.flags & 1, input.flags & 0x70];
+    let opcode = if input.opcode < 200 {
+        0
+    } else {
+        input.opcode & 15
+    };
+    let mut query = vec![
+        0x12,
+        0x34,
+        opcode << 3 | input.flags & 1,
+        input.flags & 0x70,
+    ];
     query.extend([0, questions, 0, 0, 0, 0]);
     query.extend(counted(count));
     query.extend(question);
@@ -163,7 +195,11 @@ fuzz_target!(|input: &[u8]| {
     };
     let asker = Asker {
         source: (Ipv4Addr::new(192, 0, 2, 77), 4_242).into(),
-        transport: if input.transport { Transport::Tcp } else { Transport::Udp },
+        transport: if input.transport {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        },
     };
     let ask = |query: &[u8], now_secs| {
         let reply = WORLD.handler.handle(query, &asker, now_secs);
@@ -172,7 +208,11 @@ fuzz_target!(|input: &[u8]| {
     };
     let mut records = Vec::new();
     let count = input.records.len().min(5);
-    input.records.iter().take(count).for_each(|extra| extra.write(&mut records));
+    input
+        .records
+        .iter()
+        .take(count)
+        .for_each(|extra| extra.write(&mut records));
     let query = query_of(&input, &records, count);
     if query.len() > 65_535 {
         return;
@@ -188,10 +228,21 @@ fuzz_target!(|input: &[u8]| {
     };
     let with = |cookie: &[u8]| {
         let option = Option_::Cookie(cookie.to_vec());
-        let extra = Extra::Opt { size: 1_232, ttl: 0, options: vec![option] };
+        let extra = Extra::Opt {
+            size: 1_232,
+            ttl: 0,
+            options: vec![option],
+        };
         let mut records = Vec::new();
         extra.write(&mut records);
-        query_of(&Input { opcode: 0, ..input_like(&input) }, &records, 1)
+        query_of(
+            &Input {
+                opcode: 0,
+                ..input_like(&input)
+            },
+            &records,
+            1,
+        )
     };
     let later = input.later % 8_000;
     let again = ask(&with(cookie), NOW_SECS + later).expect("a reply");
@@ -201,7 +252,11 @@ fuzz_target!(|input: &[u8]| {
     changed[at] ^= by;
     // The reserved octets are part of what is hashed, as all others are.
     let again = ask(&with(&changed), NOW_SECS).expect("a reply");
-    assert_eq!(again.has_valid_cookie, by == 0, "octet {at} changed by {by}");
+    assert_eq!(
+        again.has_valid_cookie,
+        by == 0,
+        "octet {at} changed by {by}"
+    );
 });
 
 fn input_like(input: &Input) -> Input {

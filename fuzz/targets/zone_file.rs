@@ -51,7 +51,10 @@ fuzz_target!(|input: &[u8]| {
         Err(errors) => {
             assert!(!errors.is_empty(), "refused without a reason");
             for error in errors {
-                assert!(error.to_string().len() < 3_000, "a message is no copy of the file");
+                assert!(
+                    error.to_string().len() < 3_000,
+                    "a message is no copy of the file"
+                );
             }
             return;
         }
