@@ -53,8 +53,6 @@ impl Bench {
             .filter(|one| one.contains("resolved"))
             .collect()
     }
-
-    /// What the target is now, with what its hostname was resolved to.
 }
 
 #[test]
