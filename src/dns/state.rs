@@ -75,7 +75,8 @@ impl Publisher {
     /// Replaces zones and table at once: for a configuration that changes both.
     pub fn publish(&self, zones: Arc<Zones>, table: impl Into<Arc<Table>>) {
         let table = table.into();
-        retire(self.state.rcu(|old| old.with(&zones, &table)), &zones);
+        let new = Arc::clone(&zones);
+        retire(self.state.rcu(move |old| old.with(&zones, &table)), &new);
     }
 
     /// Replaces the table. `false`, and nothing happens, where a newer one is in force: a late

@@ -277,7 +277,7 @@ fn rates(
     for make in [asked as fn(u16) -> Vec<u8>, unusual_name] {
         let queries: Vec<_> = (0..100).map(make).collect();
         messages += 100;
-        let (whole, cut) = burst(&publisher, &socket, &queries);
+        let (whole, cut) = burst(publisher, &socket, &queries);
         // The clock may tick meanwhile: some more, not many.
         assert!((20..60).contains(&whole), "{whole}");
         assert!(cut.abs_diff((100 - whole) / 2) <= 1, "{cut} beside {whole}");
@@ -311,10 +311,10 @@ fn rates(
         octets
     };
     let queries: Vec<_> = (0..100).map(with_cookie).collect();
-    assert_eq!(burst(&publisher, &socket, &queries), (100, 0));
+    assert_eq!(burst(publisher, &socket, &queries), (100, 0));
     publisher.publish_settings(settings(&["127.0.0.0/8"]));
     let queries: Vec<_> = (0..100).map(asked).collect();
-    assert_eq!(burst(&publisher, &socket, &queries), (100, 0));
+    assert_eq!(burst(publisher, &socket, &queries), (100, 0));
 }
 
 /// The number that an answer table's addresses and TTL all bear.
