@@ -540,6 +540,11 @@ fn runs_out_of_descriptors() {
     limited(&publisher, 100, 60_000);
     let counters = publisher.clone();
     serving(LOCAL, &publisher, move |bound| {
+        // Once it answers, the server has raised the limit, and lets the one that follows stand.
+        asks_well(&mut connected(bound[0]));
+        while counters.tcp_counters().counted().open > 0 {
+            std::thread::yield_now();
+        }
         let server = socket2::SockAddr::from(bound[0]);
         let stream = socket2::Type::STREAM;
         let new = |_| socket2::Socket::new(socket2::Domain::IPV4, stream, None).unwrap();
