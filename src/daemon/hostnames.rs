@@ -110,8 +110,15 @@ impl Telling {
         let named = targets.filter_map(|one| Some((one.name.clone(), one.cname.clone()?)));
         self.hostnames = named.collect();
         let hostnames = &self.hostnames;
-        self.told
-            .retain(|target, told| hostnames.get(target) == Some(&told.hostname));
+        // The fold may have forgotten an answer in a reload that was over before it was seen here.
+        let knows = |target: &TargetName| {
+            let known = config.targets.get(target);
+            known.is_some_and(|known| !known.addresses.is_empty())
+        };
+        self.told.retain(|target, told| {
+            hostnames.get(target) == Some(&told.hostname)
+                && (told.addresses.is_empty() || knows(target))
+        });
         let wanted = |hostname: &DnsName| hostnames.values().any(|wanted| wanted == hostname);
         self.found.retain(|hostname, _| wanted(hostname));
         self.untold()

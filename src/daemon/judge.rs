@@ -472,14 +472,17 @@ fn zones(
             None
         }
         Ok(zones) => {
+            // What moves with targets is taken out of the static records.
+            let moving = if moved == MovedTypes::default() {
+                String::new()
+            } else {
+                format!("{:?}", digest(&[&format!("{moved:?}")]))
+            };
+            let hash_included = format!("{hash_included:?}");
             let version = |zone: &ZoneConfig| {
                 let text = case.zones.get(&zone.name).map_or("", |text| text);
-                let mut made = format!("{:?}", zone.source);
-                // What moves with targets is taken out of the static records.
-                if moved != MovedTypes::default() {
-                    made += &format!("{moved:?}");
-                }
-                let hash = digest(&[text, &made, &format!("{hash_included:?}")]);
+                let made = format!("{:?}{moving}", zone.source);
+                let hash = digest(&[text, &made, &hash_included]);
                 ZoneVersion {
                     apex: zone.name.clone(),
                     serial: zones.serial_of(&zone.name),

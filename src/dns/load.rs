@@ -214,7 +214,7 @@ impl Loader<'_> {
             self.warn_at(place, "this record stands here twice; it is answered once");
         }
         self.judge(&draft, input);
-        self.services_fit(&draft, &given);
+        self.services_fit(&draft, &given, input.file);
         let number = self.zones.next_number();
         let keeps = |draft: &Draft, set: &[Entry]| self.is_answered(draft, set);
         let Some(zone) = draft.finish(name.clone(), number, from_file, keeps) else {

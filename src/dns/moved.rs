@@ -6,7 +6,7 @@
 //! every finding has an offset in the text.
 
 use super::{fields::kind, zone_file::Reader};
-use crate::model::{Config, DnsName, Service, ServiceName, Target, TargetName};
+use crate::model::{Config, DnsName, Service, ServiceName, TargetName};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
 use std::{
@@ -145,7 +145,14 @@ fn is_meta(kind: RecordType) -> bool {
 /// Everything that is wrong with the records of a configuration's targets.
 pub fn moved_records(config: &Config) -> Vec<RecordFinding> {
     let mut found = Vec::new();
+    let mut users: BTreeMap<&TargetName, Vec<&Service>> = BTreeMap::new();
+    for service in config.services.values() {
+        for target in &service.targets {
+            users.entry(target).or_default().push(service);
+        }
+    }
     for target in config.targets.values() {
+        let users = users.get(&target.name).map_or(&[][..], Vec::as_slice);
         for (index, text) in target.records.iter().enumerate() {
             let mut add = |offset, message: String, is_warning| {
                 found.push(RecordFinding {
@@ -156,7 +163,7 @@ pub fn moved_records(config: &Config) -> Vec<RecordFinding> {
                     is_warning,
                 });
             };
-            match read_for(config, target, text) {
+            match read_for(config, users, text) {
                 Err((offset, message)) => add(offset, message, false),
                 Ok((moved, warning)) => {
                     if let Some(warning) = warning {
@@ -181,8 +188,8 @@ pub struct MovedTypes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct OfService {
     types: BTreeSet<u16>,
-    /// A target that is a hostname.
-    alias: Option<TargetName>,
+    /// The targets that are hostnames, with these.
+    aliases: Vec<(TargetName, DnsName)>,
 }
 
 impl MovedTypes {
@@ -197,9 +204,9 @@ impl MovedTypes {
                     .iter()
                     .filter_map(|one| read(one, &origin).ok());
                 all.types.extend(moved.map(|moved| u16::from(moved.kind)));
-                if target.cname.is_some() {
-                    all.alias.get_or_insert_with(|| target.name.clone());
-                }
+                let alias = target.cname.clone();
+                all.aliases
+                    .extend(alias.map(|alias| (target.name.clone(), alias)));
             }
             all
         };
@@ -225,7 +232,14 @@ impl MovedTypes {
     /// A target of a service that is a hostname: where it is served, a CNAME stands alone at
     /// every name that is no apex.
     pub(super) fn alias_of(&self, service: &ServiceName) -> Option<&TargetName> {
-        self.by_service.get(service)?.alias.as_ref()
+        let (target, _) = self.by_service.get(service)?.aliases.first()?;
+        Some(target)
+    }
+
+    /// The hostnames that targets of a service are.
+    pub(super) fn hostnames_of(&self, service: &ServiceName) -> &[(TargetName, DnsName)] {
+        let known = self.by_service.get(service);
+        known.map_or(&[], |known| &known.aliases)
     }
 }
 
@@ -238,11 +252,10 @@ pub(super) fn origin_of(config: &Config, service: &Service) -> DnsName {
 /// A record as the services of its target have it, and a warning where that is not the same.
 fn read_for(
     config: &Config,
-    target: &Target,
+    services: &[&Service],
     text: &str,
 ) -> Result<(Moved, Option<String>), (usize, String)> {
-    let services = config.services.values();
-    let mut services = services.filter(|service| service.targets.contains(&target.name));
+    let mut services = services.iter().copied();
     let Some(first) = services.next() else {
         return Ok((read(text, &DnsName::from("."))?, None));
     };

@@ -47,13 +47,19 @@ impl Hostnames {
     /// The hostnames of a configuration, with what they are in it.
     pub fn of(config: &Config) -> Self {
         let targets = config.targets.values();
-        let known = targets.filter_map(|target| {
-            let hostname = target.cname.clone()?;
-            Some((hostname, target.addresses.clone()))
-        });
+        let mut known: BTreeMap<DnsName, Vec<IpAddr>> = BTreeMap::new();
+        for target in targets {
+            let Some(hostname) = target.cname.clone() else {
+                continue;
+            };
+            let addresses = known.entry(hostname).or_default();
+            if addresses.is_empty() {
+                addresses.clone_from(&target.addresses);
+            }
+        }
         Self {
             resolvers: config.server.resolvers.clone(),
-            known: known.collect(),
+            known,
         }
     }
 }
@@ -147,8 +153,10 @@ impl Work {
     fn want(&mut self, wanted: &Hostnames) {
         if self.resolver.is_none() || self.resolvers != wanted.resolvers {
             self.resolvers.clone_from(&wanted.resolvers);
-            self.resolver = Some(resolver(&wanted.resolvers).map_err(|error| error.to_string()));
+            self.resolver = Some(built(&wanted.resolvers));
             self.hostnames.clear();
+            // What the former resolvers say no longer counts.
+            self.flights = JoinSet::new();
         }
         self.hostnames
             .retain(|hostname, _| wanted.known.contains_key(hostname));
@@ -171,6 +179,11 @@ impl Work {
 
     fn start_due(&mut self) {
         let now = Instant::now();
+        // The machine may have other resolvers by now, or have some at last.
+        let fails = |entry: &Entry| entry.failures > 0 && entry.due <= now;
+        if self.hostnames.values().any(fails) {
+            self.resolver = Some(built(&self.resolvers));
+        }
         for (hostname, entry) in &mut self.hostnames {
             if entry.due > now {
                 continue;
@@ -231,6 +244,14 @@ impl Work {
             error,
         })
     }
+}
+
+/// The resolver, or why there is none.
+fn built(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+    resolver(servers).map_err(|error| match servers {
+        [] => format!("/etc/resolv.conf: {error}"),
+        _ => error.to_string(),
+    })
 }
 
 fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {

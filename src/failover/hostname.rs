@@ -24,7 +24,7 @@ pub const ADDRESSES_MAX: usize = 64;
 /// What is known of a target's hostname.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hostname {
-    /// The hostname; another one begins anew.
+    /// The hostname; until another one is resolved, what the target was before stands.
     pub name: DnsName,
     /// What it was last resolved to; empty where it never was.
     pub addresses: Vec<IpAddr>,
@@ -39,7 +39,7 @@ pub struct Hostname {
 impl Hostname {
     /// What is known of the hostname of a target that is configured: what was known before, else
     /// what the configuration brings along, as the header of a recording does.
-    pub(super) fn of(target: &Target, before: Option<Self>) -> Option<Self> {
+    pub(super) fn of(target: &Target, before: Option<Self>, stood: &[IpAddr]) -> Option<Self> {
         let name = target.cname.as_ref()?;
         let before = before.filter(|before| before.name == *name);
         let mut hostname = before.unwrap_or_else(|| Self {
@@ -50,6 +50,10 @@ impl Hostname {
         });
         if hostname.addresses.is_empty() {
             hostname.addresses.clone_from(&target.addresses);
+        }
+        if hostname.addresses.is_empty() {
+            // Never empty: a name that was mistyped takes nothing away.
+            hostname.addresses = stood.to_vec();
         }
         Some(hostname)
     }

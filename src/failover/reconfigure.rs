@@ -27,7 +27,7 @@ pub(super) fn reconfigure(world: &mut World, new: &ConfigInForce) {
     let old_config = mem::replace(&mut world.config, new.config.clone());
     let renamed = renames(&old_config, &new.config);
     let olds = olds(&renamed);
-    world.targets = targets(world, &olds);
+    world.targets = targets(world, &old_config, &olds);
     world.take_hostnames();
     let old_groups = mem::take(&mut world.groups);
     world.groups = groups(world, old_groups, &old_config, &olds);
@@ -86,14 +86,21 @@ fn olds(renamed: &BTreeMap<TargetName, TargetName>) -> BTreeMap<&TargetName, &Ta
     pairs.map(|(old, new)| (new, old)).collect()
 }
 
-fn targets(world: &World, olds: &BTreeMap<&TargetName, &TargetName>) -> Vec<TargetState> {
+fn targets(
+    world: &World,
+    old_config: &Config,
+    olds: &BTreeMap<&TargetName, &TargetName>,
+) -> Vec<TargetState> {
     let one = |target: &Target| {
+        let stood = olds.get(&target.name);
+        let stood = stood.and_then(|old| old_config.targets.get(*old));
+        let stood = stood.map_or(&[][..], |old| old.addresses.as_slice());
         let old = olds.get(&target.name).and_then(|old| world.target(old));
         let old = old.cloned();
         let mut state = old.unwrap_or_else(|| TargetState::new(target.name.clone()));
         state.name = target.name.clone();
         state.drained_by_config = target.drained;
-        state.hostname = Hostname::of(target, state.hostname.take());
+        state.hostname = Hostname::of(target, state.hostname.take(), stood);
         state
     };
     world.config.targets.values().map(one).collect()

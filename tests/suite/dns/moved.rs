@@ -299,6 +299,21 @@ fn a_hostname_in_our_own_zones_is_followed_and_one_that_was_never_resolved_is_no
 }
 
 #[test]
+fn a_hostname_leads_not_back_to_its_service() {
+    let loaded = zones(&with_hostname("WWW.example.com", &[]), BARE);
+    let found = headlines(&loaded.zones.unwrap_err());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("a CNAME that leads to itself"),
+        "{found:?}"
+    );
+    // `lb` has records of its own, and another zone's name is looked up by others.
+    for hostname in ["lb.example.com", "lb.example.net"] {
+        assert!(zones(&with_hostname(hostname, &[]), BARE).zones.is_ok());
+    }
+}
+
+#[test]
 fn a_cname_stands_beside_no_other_static_record() {
     let config = with_hostname("lb.example.net", &[]);
     let zone = format!("{BARE}www TXT \"beside\"\n    A 192.0.2.99\n");

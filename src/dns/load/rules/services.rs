@@ -5,17 +5,24 @@ use super::{
     text,
 };
 use crate::{
-    dns::{fields, store::zone::Turn},
+    dns::{fields, name::WireName, store::zone::Turn},
     model::ServiceName,
 };
+use std::path::Path;
 
 /// So many CNAMEs are followed, as in an answer.
 const MAX_ALIASES: usize = 8;
 
 impl Loader<'_> {
     /// A service's name is no alias, and lies below no delegation and no DNAME.
-    pub(in super::super) fn services_fit(&mut self, draft: &Draft, given: &[(u32, ServiceName)]) {
+    pub(in super::super) fn services_fit(
+        &mut self,
+        draft: &Draft,
+        given: &[(u32, ServiceName)],
+        file: &Path,
+    ) {
         for (node, service) in given {
+            self.hostnames_lead_on(draft, service, file);
             let name = text_of(draft.name(*node));
             if let Some(alias) = draft.set(*node, kind::CNAME).first() {
                 let message =
@@ -37,6 +44,22 @@ impl Loader<'_> {
                     "'{above_name}' {message}, and '{name}' is a name of service '{service}': remove one"
                 );
                 self.fail_at(record.place, message);
+            }
+        }
+    }
+
+    /// A hostname that its own service answers leads to itself.
+    fn hostnames_lead_on(&mut self, draft: &Draft, service: &ServiceName, file: &Path) {
+        let moved = self.moved;
+        for (target, hostname) in moved.hostnames_of(service) {
+            let Some(name) = WireName::parse(hostname) else {
+                continue;
+            };
+            if self.service_at_end(draft, name.octets()).as_ref() == Some(service) {
+                let message = format!(
+                    "target '{target}' is the hostname '{hostname}', which its service '{service}' answers itself: a CNAME that leads to itself; give it another `cname`, or '{hostname}' records of its own"
+                );
+                self.fail(file, message);
             }
         }
     }
