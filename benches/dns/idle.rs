@@ -1,7 +1,7 @@
 //! Thousands of TCP connections that ask nothing or a byte a second, and what honest clients feel.
 //!
-//! The server lets them stand; what it closes all the same is opened again at once. All of it is
-//! done in small steps between the honest clients' queries, by the same thread.
+//! What the server closes is opened again at once. All of it is done in small steps between the
+//! honest clients' queries, by the same thread.
 
 use super::{
     data::{Data, ZONE},
@@ -23,7 +23,7 @@ use std::{
 
 /// Honest queries over UDP, per second.
 const RATE: f64 = 5_000.0;
-/// So many times as long as other measurements, for sweeps of the server to be among it.
+/// For longer than a connection may be idle, so that many are closed and opened again.
 const UDP_LASTS: u32 = 12;
 /// Honest queries over TCP, one after the other.
 const TCP_QUERIES: usize = 2_000;
