@@ -1,12 +1,13 @@
 //! Thousands of TCP connections that ask nothing or a byte a second, and what honest clients feel.
 //!
-//! What the server closes is opened again at once. All of it is done in small steps between the
-//! honest clients' queries, by the same thread.
+//! What the server closes is opened again at once, by a thread of its own beside the honest
+//! clients. Those share its core, so their answers over UDP count as come when the kernel got
+//! them: how long a client waits for its turn is not the server's doing.
 
 use super::{
     data::{Data, ZONE},
     latency::Latency,
-    load::{Beside, Generator, Load},
+    load::{Generator, Load},
     question::{A, Names, Questions, Wire, question},
     report::{Spread, fact, limit},
     server::Server,
@@ -18,13 +19,18 @@ use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 /// Honest queries over UDP, per second.
 const RATE: f64 = 5_000.0;
-/// For longer than a connection may be idle, so that many are closed and opened again.
-const UDP_LASTS: u32 = 12;
+/// For longer than a connection may be idle, so that all are closed and opened again.
+const UDP_LASTS: u32 = 18;
 /// Honest queries over TCP, one after the other.
 const TCP_QUERIES: usize = 2_000;
 /// Clients' addresses: a cap per client should not be what is measured.
@@ -33,6 +39,9 @@ const SOURCES: u8 = 40;
 const TRICKLE_EVERY: Duration = Duration::from_secs(1);
 /// Every connection is looked at so often, whether the server closed it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the crowd's thread sleeps, and how far it stands behind others (nice).
+const TURN_EVERY: Duration = Duration::from_millis(1);
+const BEHIND: i32 = 5;
 /// The limits.
 const TIMES_AT_MOST: f64 = 2.0;
 const MB_PER_THOUSAND_AT_MOST: f64 = 20.0;
@@ -55,17 +64,15 @@ pub(crate) fn measure(settings: &Settings, folder: &Path, watched_port: u16) {
     let mut most_mb: f64 = 0.0;
     let quiet_mb = memory();
     for _ in 0..settings.rounds.min(3) {
-        let quiet = Honest::ask(settings, &server, &mut Crowd::default());
+        let quiet = Honest::ask(settings, &server);
         println!("  quiet   {quiet}");
-        let mut crowd = Crowd::gather(server.address, idle, trickling);
-        let loaded = Honest::ask(settings, &server, &mut crowd);
+        let crowd = Crowd::gather(server.address, idle, trickling);
+        let loaded = Honest::ask(settings, &server);
         most_mb = most_mb.max(memory());
         let held =
             std::fs::read_dir(format!("/proc/{}/fd", server.pid())).map_or(0, Iterator::count);
-        println!(
-            "  loaded  {loaded}; the server holds {held} descriptors, closed {}",
-            crowd.reopened
-        );
+        let closed = crowd.leave();
+        println!("  loaded  {loaded}; the server holds {held} descriptors, closed {closed}");
         rounds.push((quiet, loaded));
     }
     for (index, what) in ["UDP", "TCP, kept open", "TCP, a connection each"]
@@ -114,15 +121,17 @@ impl std::fmt::Display for Honest {
 }
 
 impl Honest {
-    fn ask(settings: &Settings, server: &Server, crowd: &mut Crowd) -> Self {
+    fn ask(settings: &Settings, server: &Server) -> Self {
         let questions = Questions::new("www", A, Wire::Plain, Names::One);
-        let mut generator = Generator::new(Load::paced(server.address, RATE), questions);
-        let udp = generator.run(settings.lasts * UDP_LASTS, crowd);
+        let load = Load {
+            stamped: true,
+            ..Load::paced(server.address, RATE)
+        };
+        let udp = Generator::new(load, questions).run(settings.lasts * UDP_LASTS, &mut ());
         let [mut kept_times, mut fresh] = [Latency::default(), Latency::default()];
         let mut lost = udp.lost + udp.wrong;
         let mut kept = connect(server.address, Ipv4Addr::LOCALHOST).map(TcpStream::from);
         for _ in 0..TCP_QUERIES {
-            crowd.turn(0);
             let began = Instant::now();
             match kept.as_mut().is_ok_and(is_answered) {
                 true => kept_times.add(began.elapsed().as_nanos() as u64),
@@ -131,7 +140,6 @@ impl Honest {
                     kept = connect(server.address, Ipv4Addr::LOCALHOST).map(TcpStream::from);
                 }
             }
-            crowd.turn(0);
             let began = Instant::now();
             let fresh_one = connect(server.address, Ipv4Addr::LOCALHOST).map(TcpStream::from);
             match fresh_one.is_ok_and(|mut stream| is_answered(&mut stream)) {
@@ -179,18 +187,48 @@ fn connect(server: SocketAddr, source: Ipv4Addr) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-/// Those who hold connections.
-#[derive(Default)]
+/// Those who hold connections, on a thread of their own.
 struct Crowd {
-    server: Option<SocketAddr>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Crowd {
+    /// Opens all connections before it returns, and keeps them from then on.
+    fn gather(server: SocketAddr, idle: usize, trickling: usize) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut members = Members::gather(server, idle, trickling);
+        let thread = std::thread::spawn({
+            let is_over = Arc::clone(&is_over);
+            move || {
+                // Honest clients share the core with it.
+                let _ = rustix::process::setpriority_process(None, BEHIND);
+                while !is_over.load(Ordering::Relaxed) {
+                    members.turn();
+                    std::thread::sleep(TURN_EVERY);
+                }
+                members.reopened
+            }
+        });
+        Self { is_over, thread }
+    }
+
+    /// Closes all; how many were opened anew because the server had closed them.
+    fn leave(self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("no panic")
+    }
+}
+
+/// Everybody with a connection.
+struct Members {
+    server: SocketAddr,
     connections: Vec<Connection>,
     /// How many of them trickle: the first ones.
     trickling: usize,
-    next_idle: usize,
-    next_trickling: usize,
-    began: Option<Instant>,
-    looked: u64,
-    trickled: u64,
+    began: Instant,
+    looked: usize,
+    trickled: usize,
     reopened: u64,
 }
 
@@ -200,27 +238,43 @@ struct Connection {
     sent: usize,
 }
 
-impl Crowd {
+impl Members {
     fn gather(server: SocketAddr, idle: usize, trickling: usize) -> Self {
         let connections = (0..idle + trickling).map(|number| {
             let source = Ipv4Addr::new(127, 1, number as u8 % SOURCES, 1);
             Connection::open(server, source)
         });
         Self {
-            server: Some(server),
+            server,
             connections: connections.collect(),
             trickling,
-            began: Some(Instant::now()),
-            ..Self::default()
+            began: Instant::now(),
+            looked: 0,
+            trickled: 0,
+            reopened: 0,
         }
     }
 
-    /// How many steps of so many a period are due by now, beyond those that were made.
-    fn due(&self, each: usize, every: Duration, made: u64) -> u64 {
-        let elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let wanted = elapsed.as_secs_f64() / every.as_secs_f64() * each as f64;
-        // What a long pause left behind is not made up for at one stroke.
-        (wanted as u64).saturating_sub(made).min(20)
+    /// How many steps of so many a period should be made by now.
+    fn due(&self, each: usize, every: Duration) -> usize {
+        let periods = self.began.elapsed().as_secs_f64() / every.as_secs_f64();
+        (periods * each as f64) as usize
+    }
+
+    fn turn(&mut self) {
+        while self.trickled < self.due(self.trickling, TRICKLE_EVERY) {
+            self.connections[self.trickled % self.trickling].trickle();
+            self.trickled += 1;
+        }
+        let all = self.connections.len();
+        while self.looked < self.due(all, LOOK_EVERY) {
+            let connection = &mut self.connections[self.looked % all];
+            if !connection.is_open() {
+                *connection = Connection::open(self.server, connection.source);
+                self.reopened += 1;
+            }
+            self.looked += 1;
+        }
     }
 }
 
@@ -250,26 +304,5 @@ impl Connection {
         self.sent += 1;
         // Where it was closed, that is seen when it is looked at.
         let _ = self.stream.write(&[octet]);
-    }
-}
-
-impl Beside for Crowd {
-    fn turn(&mut self, _now_ns: u64) {
-        let Some(server) = self.server else { return };
-        let all = self.connections.len();
-        for _ in 0..self.due(self.trickling, TRICKLE_EVERY, self.trickled) {
-            self.trickled += 1;
-            self.next_trickling = (self.next_trickling + 1) % self.trickling;
-            self.connections[self.next_trickling].trickle();
-        }
-        for _ in 0..self.due(all, LOOK_EVERY, self.looked) {
-            self.looked += 1;
-            self.next_idle = (self.next_idle + 1) % all;
-            let connection = &mut self.connections[self.next_idle];
-            if !connection.is_open() {
-                *connection = Connection::open(server, connection.source);
-                self.reopened += 1;
-            }
-        }
     }
 }

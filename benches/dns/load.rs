@@ -8,12 +8,21 @@ use super::{
     latency::Latency,
     question::{Questions, Seen},
 };
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, setsockopt, sockopt};
+use nix::{
+    cmsg_space,
+    sys::{
+        socket::{
+            ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, recvmmsg, setsockopt,
+            sockopt,
+        },
+        time::TimeSpec,
+    },
+};
 use std::{
     io::IoSliceMut,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The most that is sent or fetched by one call.
@@ -39,6 +48,9 @@ pub(crate) struct Load {
     pub(crate) rcode: u8,
     /// When an answer is no longer waited for.
     pub(crate) lost_after: Duration,
+    /// Whether an answer has come when the kernel got it, not when this thread looked: for loads
+    /// that share their core with others.
+    pub(crate) stamped: bool,
 }
 
 impl Load {
@@ -52,6 +64,7 @@ impl Load {
             rate: None,
             rcode,
             lost_after: LOST_AFTER,
+            stamped: false,
         }
     }
 
@@ -64,6 +77,7 @@ impl Load {
             rate: Some(rate),
             rcode: 0,
             lost_after: LOST_AFTER,
+            stamped: false,
         }
     }
 
@@ -127,6 +141,8 @@ struct Port {
     free: Vec<u8>,
     headers: MultiHeaders<SockaddrIn>,
     lengths: [usize; BATCH],
+    /// How long each reply lay in the kernel, ns; 0 where that is not asked for.
+    waited_ns: [u64; BATCH],
     replies: Box<[[u8; REPLY_OCTETS]; BATCH]>,
 }
 
@@ -138,12 +154,15 @@ impl Port {
         let segment = i32::try_from(question_octets).expect("a short question");
         setsockopt(&socket, sockopt::UdpGsoSegment, &segment).expect("Linux 4.18");
         setsockopt(&socket, sockopt::RcvBuf, &(1 << 20)).expect("a buffer");
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &load.stamped).expect("Linux 2.6.22");
+        let stamp = load.stamped.then(|| cmsg_space!(TimeSpec));
         Self {
             socket,
             places: vec![Place::default(); load.places],
             free: (0..load.places).map(|place| place as u8).rev().collect(),
-            headers: MultiHeaders::preallocate(BATCH, None),
+            headers: MultiHeaders::preallocate(BATCH, stamp),
             lengths: [0; BATCH],
+            waited_ns: [0; BATCH],
             replies: Box::new([[0; REPLY_OCTETS]; BATCH]),
         }
     }
@@ -183,8 +202,9 @@ impl Port {
             None,
         );
         let mut count = 0;
-        for (length, message) in self.lengths.iter_mut().zip(received.into_iter().flatten()) {
-            *length = message.bytes;
+        for message in received.into_iter().flatten() {
+            self.lengths[count] = message.bytes;
+            self.waited_ns[count] = waited_ns(&message);
             count += 1;
         }
         count
@@ -214,6 +234,19 @@ impl Port {
         }
         count
     }
+}
+
+/// How long ago the kernel stamped a message, ns; 0 where it has no stamp.
+fn waited_ns(message: &RecvMsg<'_, '_, SockaddrIn>) -> u64 {
+    let stamped = message.cmsgs().into_iter().flatten().find_map(|control| {
+        let ControlMessageOwned::ScmTimestampns(at) = control else {
+            return None;
+        };
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from(at))
+    });
+    stamped
+        .and_then(|at| at.elapsed().ok())
+        .map_or(0, |waited| waited.as_nanos() as u64)
 }
 
 /// A generator with its sockets; make one per load, run it as often as wanted.
@@ -281,8 +314,9 @@ impl Generator {
             if count == 0 {
                 continue;
             }
-            let come_ns = self.made.elapsed().as_nanos() as u64;
+            let fetched_ns = self.made.elapsed().as_nanos() as u64;
             for index in 0..count {
+                let come_ns = fetched_ns.saturating_sub(port.waited_ns[index]);
                 let reply = &port.replies[index][..port.lengths[index].min(REPLY_OCTETS)];
                 let Some(seen) = Seen::of(reply) else {
                     continue;
@@ -301,7 +335,7 @@ impl Generator {
                 if port.settle(seen.id).is_some() {
                     outcome.answered += 1;
                     outcome.wrong += u64::from(is_wrong);
-                    outcome.latency.add(come_ns - asked_ns);
+                    outcome.latency.add(come_ns.saturating_sub(asked_ns));
                 }
             }
         }

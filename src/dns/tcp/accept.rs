@@ -8,11 +8,13 @@ use rustix::io::Errno;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// How often connections are looked through for those that waited too long.
 const SWEEP: Duration = Duration::from_millis(500);
+/// And how soon again while some of them are left.
+const SWEEP_ON: Duration = Duration::from_millis(1);
 /// How long nothing is accepted after descriptors or memory ran out.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A shortage is told at most so often.
@@ -20,14 +22,14 @@ const TELL: Duration = Duration::from_secs(60);
 
 /// Accepts until the socket fails.
 pub(in super::super) async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Error {
-    let mut sweep = interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweep_at = Instant::now() + SWEEP;
     let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = sweep.tick() => {
-                server.sweep();
+            () = sleep_until(sweep_at) => {
+                let pause = if server.sweep() { SWEEP_ON } else { SWEEP };
+                sweep_at = Instant::now() + pause;
                 continue;
             }
         };

@@ -11,6 +11,12 @@ use std::{
     sync::Arc,
 };
 
+/// Closing so many connections takes as long as a few answers: a crowd that came together goes
+/// one by one, and nobody waits for it.
+const ENDED_AT_ONCE: usize = 4;
+/// So many are looked at for those.
+const LOOKED_AT: usize = 256;
+
 /// All connections that were not asked to end.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
@@ -100,23 +106,31 @@ impl Connections {
         false
     }
 
-    /// Asks those to end whose time is over: whose phase began `patience_ms` ago.
-    pub(super) fn end_overdue(&mut self, now_ms: u64, patience_ms: u64) {
-        // No phase began before the connection's place in the order.
-        let oldest = self.by_use.iter();
-        let candidates: Vec<_> = oldest
-            .take_while(|(used_ms, _)| used_ms + patience_ms <= now_ms)
-            .copied()
-            .collect();
-        for (used_ms, number) in candidates {
-            self.is_placed(number, used_ms);
-            if let Some(listed) = self.listed.get(&number)
-                && listed.seat.since_ms() + patience_ms <= now_ms
-            {
+    /// Asks some of those to end whose time is over, whose phase began `patience_ms` ago, those
+    /// first that waited longest; `true` where more may have to.
+    pub(super) fn end_overdue(&mut self, now_ms: u64, patience_ms: u64) -> bool {
+        let mut ended = 0;
+        for _ in 0..LOOKED_AT {
+            // No phase began before the connection's place in the order.
+            let Some(&(used_ms, number)) = self.by_use.first() else {
+                return false;
+            };
+            if used_ms + patience_ms > now_ms {
+                return false;
+            }
+            if !self.is_placed(number, used_ms) {
+                continue;
+            }
+            if let Some(listed) = self.listed.get(&number) {
                 let reason = listed.seat.overdue();
                 self.end(number, reason);
+                ended += 1;
+            }
+            if ended == ENDED_AT_ONCE {
+                break;
             }
         }
+        true
     }
 
     /// Asks all to end; they stay listed, to be asked again more firmly.
@@ -180,6 +194,11 @@ mod tests {
         idle_ms: 10_000,
     };
 
+    const MANY: Limits = Limits {
+        connections: 100_000,
+        ..LIMITS
+    };
+
     fn client(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))
     }
@@ -237,13 +256,35 @@ mod tests {
         seats.push(connections.admit(None, 4, &LIMITS).1);
         seats[0].enter(Phase::Writing, 20);
         seats[1].enter(Phase::Reading, 19);
-        connections.end_overdue(28, 10);
+        assert!(!connections.end_overdue(28, 10));
         assert_eq!(asked(&seats), [None, None, Some(Reason::Idle)]);
-        connections.end_overdue(29, 10);
+        assert!(!connections.end_overdue(29, 10));
         let timeout = Some(Reason::Timeout);
         assert_eq!(asked(&seats)[..2], [None, timeout]);
-        connections.end_overdue(30, 10);
+        assert!(!connections.end_overdue(30, 10));
         assert_eq!(asked(&seats)[..2], [timeout, timeout]);
         assert_eq!(connections.len(), 0);
+    }
+
+    #[test]
+    fn a_crowd_is_ended_one_after_the_other_those_first_that_waited_longest() {
+        let mut connections = Connections::default();
+        let crowd = 2 * LOOKED_AT as u64;
+        let seats: Vec<_> = (0..crowd)
+            .map(|now_ms| connections.admit(None, now_ms, &MANY).1)
+            .collect();
+        // Half were used since, which the order does not know yet.
+        for seat in seats.iter().skip(1).step_by(2) {
+            seat.enter(Phase::Idle, 10_000);
+        }
+        let mut turns = 0;
+        while connections.end_overdue(5_000, 1_000) {
+            turns += 1;
+            let ended = asked(&seats).iter().flatten().count();
+            assert!(ended <= turns * ENDED_AT_ONCE);
+            assert!(asked(&seats)[2 * ended..].iter().all(Option::is_none));
+        }
+        assert_eq!(connections.len(), LOOKED_AT);
+        assert!(turns >= LOOKED_AT / ENDED_AT_ONCE);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `Framer` makes messages of octets, `Connection` answers them, `Connections` knows who has to
 //! make room, `accept` takes new ones. A task per connection, which holds no buffer while it
-//! waits for a query; one sweep twice a second for each listener in place of a timer each. What
+//! waits for a query; one sweep for each listener in place of a timer each. What
 //! is answered is known to `Handler` alone.
 
 mod accept;
@@ -129,8 +129,9 @@ impl Server {
         self.publisher.tcp_counters().closed(reason);
     }
 
-    /// Ends whoever waited too long and follows the configuration.
-    fn sweep(&self) {
+    /// Ends some of those who waited too long and follows the configuration; `true` where more
+    /// have to end.
+    fn sweep(&self) -> bool {
         let asked = self.publisher.state().settings.tcp.clone();
         let mut admission = self.admission();
         if admission.asked != asked {
@@ -143,7 +144,7 @@ impl Server {
         let patience_ms = self.publisher.tcp_counters().patience_ms();
         admission
             .connections
-            .end_overdue(self.now_ms(), patience_ms);
+            .end_overdue(self.now_ms(), patience_ms)
     }
 
     /// Asks the oldest connection to make room; `false` where there is none.
