@@ -3,10 +3,10 @@
 //!
 //! Text to wire form, and whether octets are such. Contract: as `fields`; never panics.
 
-use super::{Fields, number};
+use super::{Fields, fields::is_not, number};
 use crate::dns::{
     name::name_length,
-    zone_text::{Fault, Token},
+    zone_text::Fault,
     zone_word::{name_into, shown},
 };
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
@@ -82,7 +82,7 @@ impl Fields<'_, '_> {
         };
         let groups: Option<Vec<[u8; 2]>> = token.raw.split(':').map(group).collect();
         let groups = groups.filter(|groups| groups.len() == 4);
-        let groups = groups.ok_or_else(|| not_like(&token, what, "2001:db8:0:1"))?;
+        let groups = groups.ok_or_else(|| is_not(&token, what, "write it like 2001:db8:0:1"))?;
         self.out.extend_from_slice(groups.as_flattened());
         Ok(())
     }
@@ -96,17 +96,11 @@ impl Fields<'_, '_> {
         });
         let octets: Option<Vec<Vec<u8>>> = pairs.collect();
         let octets = octets.filter(|octets| octets.len() == length);
-        let form = || ["00"].repeat(length).join("-");
-        let octets = octets.ok_or_else(|| not_like(&token, what, &form()))?;
+        let form = || format!("write it like {}", ["00"].repeat(length).join("-"));
+        let octets = octets.ok_or_else(|| is_not(&token, what, &form()))?;
         self.out.extend(octets.concat());
         Ok(())
     }
-}
-
-fn not_like(token: &Token<'_>, what: &str, form: &str) -> Fault {
-    let raw = shown(token.raw);
-    let message = format!("'{raw}' is not {what}: write it like {form}");
-    (token.offset, message)
 }
 
 /// One item of an APL record (RFC 3123 section 4).

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::dns::{
     zone_text::{Fault, Token},
-    zone_word::{MAX_TTL_SECS, first_string, name_into, seconds, shown, string_into, text_into},
+    zone_word::{first_string, name_into, seconds, shown, string_into, text_into},
 };
 use crate::model::diagnostic::did_you_mean;
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER_PERMISSIVE};
@@ -147,14 +147,8 @@ impl Fields<'_, '_> {
 
     fn seconds(&mut self, what: &str) -> Result<(), Fault> {
         let token = self.next(what)?;
-        let secs = seconds(token.raw).filter(|&secs| secs <= MAX_TTL_SECS);
-        let secs = secs.ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!(
-                "'{raw}' is not {what}: write seconds, or such as 1h30m, at most {MAX_TTL_SECS}"
-            );
-            (token.offset, message)
-        })?;
+        let form = || format!("write seconds, or such as 1h30m, at most {}", u32::MAX);
+        let secs = seconds(token.raw).ok_or_else(|| is_not(&token, what, &form()))?;
         self.put_u32(secs);
         Ok(())
     }
@@ -168,18 +162,18 @@ impl Fields<'_, '_> {
     fn strings(&mut self, what: &str) -> Result<(), Fault> {
         loop {
             let token = self.next(what)?;
-            let (mut string, mut rest) = first_string(token.raw);
-            if !rest.is_empty() {
+            let mut rest = token.raw;
+            while !rest.is_empty() {
+                let (string, behind) = first_string(rest);
+                string_into(string, self.out).map_err(|fault| (token.offset, fault))?;
+                rest = behind;
+            }
+            if !first_string(token.raw).1.is_empty() {
                 let raw = shown(token.raw);
                 let message = format!(
                     "'{raw}' is read as several strings, a quoted part being one of its own: quote the whole to make it one"
                 );
                 self.remarks.push((token.offset, message));
-            }
-            string_into(string, self.out).map_err(|fault| (token.offset, fault))?;
-            while !rest.is_empty() {
-                (string, rest) = first_string(rest);
-                string_into(string, self.out).map_err(|fault| (token.offset, fault))?;
             }
             if self.tokens.is_empty() {
                 return Ok(());
@@ -194,11 +188,7 @@ impl Fields<'_, '_> {
         let digits = self.out.get(start + 1..).unwrap_or_default();
         match are_digits(digits) {
             true => Ok(()),
-            false => {
-                let raw = shown(token.raw);
-                let message = format!("'{raw}' is not {what}: write four digits or more");
-                Err((token.offset, message))
-            }
+            false => Err(is_not(&token, what, "write four digits or more")),
         }
     }
 
@@ -224,11 +214,7 @@ impl Fields<'_, '_> {
             14 => secs_of_date(token.raw),
             _ => number(token.raw),
         };
-        let secs = secs.ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!("'{raw}' is not {what}: write YYYYMMDDHHmmSS");
-            (token.offset, message)
-        })?;
+        let secs = secs.ok_or_else(|| is_not(&token, what, "write YYYYMMDDHHmmSS"))?;
         self.put_u32(secs);
         Ok(())
     }
@@ -242,11 +228,7 @@ impl Fields<'_, '_> {
                 self.out.extend_from_slice(token.raw.as_bytes());
                 Ok(())
             }
-            _ => {
-                let raw = shown(token.raw);
-                let message = format!("'{raw}' is not {what}: it has letters and digits only");
-                Err((token.offset, message))
-            }
+            _ => Err(is_not(&token, what, "it has letters and digits only")),
         }
     }
 
@@ -321,6 +303,12 @@ impl Fields<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A word that is not what its field wants, and what to write.
+pub(super) fn is_not(token: &Token<'_>, what: &str, instead: &str) -> Fault {
+    let raw = shown(token.raw);
+    (token.offset, format!("'{raw}' is not {what}: {instead}"))
 }
 
 fn address_fault(token: &Token<'_>, what: &str) -> Fault {

@@ -3,7 +3,7 @@
 //! `D [M [S]] N|S D [M [S]] E|W ALTITUDE[m] [SIZE[m] [HORIZONTAL[m] [VERTICAL[m]]]]`. Contract:
 //! whole numbers throughout, so that every machine gives the same octets.
 
-use super::Fields;
+use super::{Fields, fields::is_not};
 use crate::dns::{
     zone_text::{Fault, Token},
     zone_word::shown,
@@ -85,11 +85,8 @@ impl<'t> Fields<'_, 't> {
     fn metres(&mut self, what: &str) -> Result<(i64, usize), Fault> {
         let token = self.next_of_location(what)?;
         let number = token.raw.strip_suffix(['m', 'M']).unwrap_or(token.raw);
-        let cm = fixed(number, 2).ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!("'{raw}' is not {what}: write metres, such as 10.50m");
-            (token.offset, message)
-        })?;
+        let cm =
+            fixed(number, 2).ok_or_else(|| is_not(&token, what, "write metres, such as 10.50m"))?;
         Ok((cm, token.offset))
     }
 }

@@ -20,7 +20,8 @@ use std::{
 pub(in super::super) struct Abroad {
     place: Place,
     kind: u16,
-    name: LookupName,
+    /// In wire form and lower case.
+    name: Box<[u8]>,
 }
 
 impl Loader<'_> {
@@ -33,7 +34,7 @@ impl Loader<'_> {
             self.abroad.push(Abroad {
                 place: entry.place,
                 kind: entry.kind,
-                name: name.clone(),
+                name: name.octets().into(),
             });
         }
     }
@@ -47,10 +48,11 @@ impl Loader<'_> {
     ) {
         for Abroad { place, kind, name } in std::mem::take(&mut self.abroad) {
             if matches!(kind, kind::SVCB | kind::HTTPS) {
-                if let Some(service) = self.zones.service_at_end(name.octets()).cloned() {
+                if let Some(service) = self.zones.service_at_end(&name).cloned() {
                     self.warn_at(place, goes_around(&service));
                 }
             } else {
+                let name = LookupName::of(&name);
                 let node = self.zones.node_for(&name).filter(|node| !node.is_apex());
                 let service = node.and_then(|node| self.zones.service_at(node)).cloned();
                 if let Some(service) = service {
@@ -59,29 +61,34 @@ impl Loader<'_> {
             }
         }
         for service in services.values() {
-            let apex = service.names.first();
-            let apex = apex.and_then(|name| apex_of(name, apexes));
-            let input = inputs
-                .iter()
-                .find(|input| Some(input.config.name.as_str()) == apex);
-            let file = input.map_or(Path::new(""), |input| input.file);
-            self.hostnames_lead_on(&service.name, file);
+            self.hostnames_lead_on(service, apexes, inputs);
         }
     }
 
     /// A hostname that its own service answers leads to itself.
-    fn hostnames_lead_on(&mut self, service: &ServiceName, file: &Path) {
-        let moved = self.moved;
-        for (target, hostname) in moved.hostnames_of(service) {
-            let Some(name) = WireName::parse(hostname) else {
+    fn hostnames_lead_on(
+        &mut self,
+        service: &Service,
+        apexes: &BTreeSet<&str>,
+        inputs: &[ZoneInput<'_>],
+    ) {
+        let (moved, name) = (self.moved, &service.name);
+        for (target, hostname) in moved.hostnames_of(name) {
+            let Some(wire) = WireName::parse(hostname) else {
                 continue;
             };
-            if self.zones.service_at_end(name.octets()) == Some(service) {
-                let message = format!(
-                    "target '{target}' is the hostname '{hostname}', which its service '{service}' answers itself: a CNAME that leads to itself; give it another `cname`, or '{hostname}' records of its own"
-                );
-                self.fail(file, message);
+            if self.zones.service_at_end(wire.octets()) != Some(name) {
+                continue;
             }
+            let apex = service.names.first();
+            let apex = apex.and_then(|name| apex_of(name, apexes));
+            let mut inputs = inputs.iter();
+            let input = inputs.find(|input| Some(input.config.name.as_str()) == apex);
+            let file = input.map_or(Path::new(""), |input| input.file);
+            let message = format!(
+                "target '{target}' is the hostname '{hostname}', which its service '{name}' answers itself: a CNAME that leads to itself; give it another `cname`, or '{hostname}' records of its own"
+            );
+            self.fail(file, message);
         }
     }
 }

@@ -98,7 +98,7 @@ impl Loader<'_> {
                 Some(target) => match end_of(draft, target) {
                     Some(End::Node(node)) => self.service_of(draft, node),
                     Some(End::Abroad(name)) => {
-                        self.leads_abroad(entry, &name);
+                        self.leads_abroad(entry, &LookupName::of(name));
                         None
                     }
                     None => None,
@@ -148,19 +148,19 @@ impl Loader<'_> {
 }
 
 /// Where a name leads, by CNAMEs of its zone.
-enum End {
+enum End<'d> {
     /// To a name of the zone, or the wildcard that stands for it.
     Node(u32),
     /// Out of the zone.
-    Abroad(LookupName),
+    Abroad(&'d [u8]),
 }
 
-fn end_of(draft: &Draft, name: &[u8]) -> Option<End> {
+fn end_of<'d>(draft: &'d Draft, name: &'d [u8]) -> Option<End<'d>> {
     let mut name = name;
     for _ in 0..=MAX_ALIASES {
         let lookup = LookupName::of(name);
         if !draft.holds(&lookup) {
-            return Some(End::Abroad(lookup));
+            return Some(End::Abroad(name));
         }
         let node = draft.node_for(&lookup)?;
         let Some(alias) = draft.set(node, kind::CNAME).first() else {
