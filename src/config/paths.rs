@@ -18,7 +18,8 @@ pub const MAX_ZONE_BYTES: u64 = 1 << 30;
 /// # Errors
 /// One finding: the file is missing, not a file, unreadable, too large or not UTF-8.
 pub fn read(path: &Path) -> Result<String, Diagnostic> {
-    read_within(path, MAX_FILE_BYTES)
+    let missing = "name one, or make one with `sidestep init`";
+    read_within(path, MAX_FILE_BYTES, missing)
 }
 
 /// Reads a zone file, or what one includes, of at most [`MAX_ZONE_BYTES`].
@@ -26,16 +27,16 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
 /// # Errors
 /// As [`read`].
 pub fn read_zone(path: &Path) -> Result<String, Diagnostic> {
-    read_within(path, MAX_ZONE_BYTES)
+    let missing = "write it, or correct its name; a relative one begins at the folder of the file that says it";
+    read_within(path, MAX_ZONE_BYTES, missing)
 }
 
-fn read_within(path: &Path, max_bytes: u64) -> Result<String, Diagnostic> {
+/// `missing` is what to do where there is no such file.
+fn read_within(path: &Path, max_bytes: u64, missing: &str) -> Result<String, Diagnostic> {
     let file = path.display().to_string();
     let whole = |message: String| Diagnostic::error(&*file, "", 0, 0, message);
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            whole("there is no such file: name one, or make one with `sidestep init`".to_owned())
-        }
+        std::io::ErrorKind::NotFound => whole(format!("there is no such file: {missing}")),
         std::io::ErrorKind::PermissionDenied => {
             whole("this user may not read it: change its permissions".to_owned())
         }

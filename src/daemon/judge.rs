@@ -1,10 +1,12 @@
 //! Judging a candidate: configuration, policies, tests and zones together, or everything that is
 //! wrong with them. The same for a start, a reload and `sidestep check`.
 
+mod zones;
+
 use super::{fold::Present, reload_gate::ReloadGate};
 use crate::{
-    config::{self, Loaded, Paths},
-    dns::{self, MovedTypes, Zones},
+    config::{Loaded, Paths},
+    dns::Zones,
     failover::{
         self,
         input::ZoneVersion,
@@ -12,7 +14,7 @@ use crate::{
     },
     model::{
         Config, Diagnostic, DnsName, Monitor, MonitorName, PolicyName, PolicyText, PolicyVersion,
-        Service, Target, ZoneConfig, ZoneSource,
+        Service, Target,
     },
     policy::Library,
     probe,
@@ -21,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -166,15 +168,11 @@ impl Judge {
         let probed = failover::hostname::stood_in(&config);
         let mut errors = placed(case, probe::problems(&probed));
         let mut warnings = case.loaded.warnings.clone();
-        for found in dns::moved_records(&config) {
-            let places = &case.loaded.places;
-            let placed = places.record(&found.target, found.index, found.offset, found.message);
-            if found.is_warning {
-                warnings.push(placed.warning());
-            } else {
-                errors.push(placed);
-            }
-        }
+        let mut of_zones = Vec::new();
+        let included = &mut self.included;
+        let zones = zones::zones(case, &config, &mut warnings, &mut of_zones, included);
+        let built = zones.as_ref().map(|built| &built.zones);
+        zones::records(case, &config, built, &mut warnings, &mut errors);
         if self.lenient {
             warnings.append(&mut errors);
         }
@@ -185,13 +183,7 @@ impl Judge {
             .map_err(|mut found| {
                 errors.append(&mut found);
             });
-        let zones = zones(
-            case,
-            &config,
-            &mut warnings,
-            &mut errors,
-            &mut self.included,
-        );
+        errors.append(&mut of_zones);
         let scripts = scripts.unwrap_or_default();
         if errors.is_empty() {
             self.try_policies(case, &config, &scripts, &mut errors);
@@ -407,100 +399,6 @@ fn problem_key(problem: &str) -> &'static str {
     let of_kind = kinds.iter().find(|(words, _)| problem.contains(words));
     let named = keys.into_iter().find(is_about);
     named.or(of_kind.map(|&(_, key)| key)).unwrap_or("url")
-}
-
-/// Zones that were built.
-struct Built {
-    zones: Zones,
-    versions: Vec<ZoneVersion>,
-    included: BTreeMap<PathBuf, Arc<str>>,
-}
-
-fn zones(
-    case: &Case,
-    config: &Config,
-    warnings: &mut Vec<Diagnostic>,
-    errors: &mut Vec<Diagnostic>,
-    included: &mut BTreeSet<PathBuf>,
-) -> Option<Built> {
-    let paths = Paths::of(&case.path);
-    let files: Vec<PathBuf> = config
-        .zones
-        .iter()
-        .map(|zone| match &zone.source {
-            ZoneSource::File(file) => paths.resolve(file),
-            ZoneSource::Ns(_) | ZoneSource::Made => case.path.clone(),
-        })
-        .collect();
-    let input = |(zone, file)| {
-        let zone: &ZoneConfig = zone;
-        let text = case.zones.get(&zone.name).map(|text| &**text);
-        dns::ZoneInput {
-            config: zone,
-            file,
-            text,
-        }
-    };
-    let inputs: Vec<_> = config
-        .zones
-        .iter()
-        .zip(files.iter().map(PathBuf::as_path))
-        .map(input)
-        .collect();
-    let mut hashes = Sha256::new();
-    let mut texts = BTreeMap::new();
-    let mut read = |path: &Path| {
-        included.insert(path.to_owned());
-        let text: Arc<str> = match case.beside.get(path) {
-            Some(text) => Arc::clone(text),
-            None => config::read_zone(path)
-                .map_err(|found| std::io::Error::other(found.message))?
-                .into(),
-        };
-        hashes.update(&*text);
-        texts.insert(path.to_owned(), Arc::clone(&text));
-        Ok(text.as_ref().to_owned())
-    };
-    let moved = MovedTypes::of(config);
-    let (services, name) = (&config.services, &config.server.name);
-    let built = Zones::build_moving(&inputs, services, &moved, name, &mut read);
-    warnings.extend(built.warnings);
-    let hash_included = hashes.finalize();
-    match built.zones {
-        Err(mut found) => {
-            errors.append(&mut found);
-            None
-        }
-        Ok(zones) => {
-            // What moves with targets is taken out of the static records.
-            let moving = if moved == MovedTypes::default() {
-                String::new()
-            } else {
-                format!("{:?}", digest(&[&format!("{moved:?}")]))
-            };
-            let hash_included = format!("{hash_included:?}");
-            let version = |zone: &ZoneConfig| {
-                let text = case.zones.get(&zone.name).map_or("", |text| text);
-                let made = format!("{:?}{moving}", zone.source);
-                let hash = digest(&[text, &made, &hash_included]);
-                ZoneVersion {
-                    apex: zone.name.clone(),
-                    serial: zones.serial_of(&zone.name),
-                    hash: hash
-                        .iter()
-                        .take(8)
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect(),
-                }
-            };
-            let versions = config.zones.iter().map(version).collect();
-            Some(Built {
-                zones,
-                versions,
-                included: texts,
-            })
-        }
-    }
 }
 
 /// Every policy that the configuration uses.

@@ -17,11 +17,15 @@ pub(super) mod kind {
     pub(in crate::dns) const SOA: u16 = 6;
     pub(in crate::dns) const PTR: u16 = 12;
     pub(in crate::dns) const MX: u16 = 15;
+    pub(in crate::dns) const KEY: u16 = 25;
     pub(in crate::dns) const AAAA: u16 = 28;
     pub(in crate::dns) const SRV: u16 = 33;
     pub(in crate::dns) const DNAME: u16 = 39;
     pub(in crate::dns) const OPT: u16 = 41;
     pub(in crate::dns) const DS: u16 = 43;
+    pub(in crate::dns) const RRSIG: u16 = 46;
+    pub(in crate::dns) const NSEC: u16 = 47;
+    pub(in crate::dns) const ZONEMD: u16 = 63;
     pub(in crate::dns) const SVCB: u16 = 64;
     pub(in crate::dns) const HTTPS: u16 = 65;
     pub(in crate::dns) const NXNAME: u16 = 128;

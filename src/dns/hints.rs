@@ -3,10 +3,10 @@
 //! A client may connect to the hints of RFC 9460 section 7.3 before it has looked up any address,
 //! and so miss a failover. Knows records, targets and services, not how zones are looked up.
 
-use super::moved::Moved;
-use crate::model::{Config, DnsName, Service, Target};
+use super::{fields, moved::Moved, store::Zones};
+use crate::model::{Config, ServiceName, Target};
 use hickory_proto::rr::{
-    Name, RData,
+    RData,
     rdata::{HTTPS, SVCB, svcb::SvcParamValue},
 };
 use std::net::IpAddr;
@@ -33,8 +33,21 @@ pub(super) fn hints(binding: &SVCB) -> Vec<IpAddr> {
     hints
 }
 
-/// What is to be said of hints in a target's own record.
-pub(super) fn of_target(config: &Config, target: &Target, moved: &Moved) -> Vec<String> {
+/// What is to be said of a record whose hints a service's name leads to.
+pub(super) fn goes_around(service: &ServiceName) -> String {
+    format!(
+        "clients that take the address hints of this record do not follow a failover of service '{service}': remove ipv4hint and ipv6hint"
+    )
+}
+
+/// What is to be said of hints in a target's own record. Without zones, nothing of those that
+/// lead to other names.
+pub(super) fn of_target(
+    config: &Config,
+    target: &Target,
+    moved: &Moved,
+    zones: Option<&Zones>,
+) -> Vec<String> {
     let Some(data) = moved.data() else {
         return Vec::new();
     };
@@ -50,19 +63,21 @@ pub(super) fn of_target(config: &Config, target: &Target, moved: &Moved) -> Vec<
     if hints.is_empty() {
         return Vec::new();
     }
-    let services = config.services.values();
-    let mut services = services.filter(|service| service.targets.contains(&target.name));
-    let of = service_of(config, &binding.target_name);
-    let is_own = binding.target_name.is_root()
-        || of.is_some_and(|named| services.any(|service| service.name == named.name));
-    if !is_own {
-        let follows = |service: &Service| {
-            format!(
-                "clients that take the address hints of this record do not follow a failover of service '{}': remove ipv4hint and ipv6hint",
-                service.name
-            )
+    // "." is the owner.
+    if !binding.target_name.is_root() {
+        let named = fields::target(moved.kind.into(), &moved.rdata);
+        let named = named.and_then(|name| zones?.service_at_end(name));
+        let serves = |name: &ServiceName| {
+            let service = config.services.get(name);
+            service.is_some_and(|service| service.targets.contains(&target.name))
         };
-        return of.map(follows).into_iter().collect();
+        match named {
+            None => return Vec::new(),
+            Some(service) if !serves(service) => {
+                return vec![goes_around(service)];
+            }
+            Some(_) => {}
+        }
     }
     let foreign = hints.iter().filter(|hint| !target.addresses.contains(hint));
     let foreign: Vec<String> = foreign.map(ToString::to_string).collect();
@@ -75,26 +90,17 @@ pub(super) fn of_target(config: &Config, target: &Target, moved: &Moved) -> Vec<
     )]
 }
 
-/// The service that answers a name, by itself or by a wildcard.
-fn service_of<'c>(config: &'c Config, name: &Name) -> Option<&'c Service> {
-    let text = name.to_lowercase().to_ascii();
-    let text = DnsName::from(text.trim_end_matches('.'));
-    let has = |wanted: &DnsName| {
-        let mut services = config.services.values();
-        services.find(|service| service.names.contains(wanted))
-    };
-    let above = text.split_once('.').map(|(_, above)| above);
-    let wildcard = above.map(|above| DnsName::from(format!("*.{above}")));
-    has(&text).or_else(|| wildcard.and_then(|wildcard| has(&wildcard)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        dns::moved,
+        dns::{ZoneInput, moved},
         model::{Service, ZoneConfig, ZoneSource},
     };
+    use std::path::Path;
+
+    const ZONE: &str =
+        "$TTL 60\n@ SOA n. h. 1 1 1 1 1\n@ NS n.\nown.shop TXT x\nalias CNAME a.b.shop\n";
 
     fn config(records: &[&str]) -> Config {
         let mut config = Config::default();
@@ -112,9 +118,20 @@ mod tests {
         }
         config.zones.push(ZoneConfig {
             name: "example.com".into(),
-            source: ZoneSource::Made,
+            source: ZoneSource::File("zone".into()),
         });
         config
+    }
+
+    fn zones(config: &Config) -> Zones {
+        let input = ZoneInput {
+            config: &config.zones[0],
+            file: Path::new("zone"),
+            text: Some(ZONE),
+        };
+        let mut read = |path: &Path| panic!("nothing else is read: {}", path.display());
+        let loaded = Zones::build(&[input], &config.services, "ns1", &mut read);
+        loaded.zones.unwrap()
     }
 
     #[test]
@@ -131,11 +148,23 @@ mod tests {
                 "HTTPS 1 a.shop ipv4hint=192.0.2.1",
                 "failover of service 'shop'",
             ),
+            // A wildcard covers any number of labels, but nothing at or below a name that is there.
+            (
+                "HTTPS 1 a.b.shop ipv4hint=192.0.2.1",
+                "failover of service 'shop'",
+            ),
+            (
+                "HTTPS 1 alias ipv4hint=192.0.2.1",
+                "failover of service 'shop'",
+            ),
+            ("HTTPS 1 own.shop ipv4hint=192.0.2.1", ""),
+            ("HTTPS 1 a.own.shop ipv4hint=192.0.2.1", ""),
+            ("HTTPS 1 shop ipv4hint=192.0.2.1", ""),
             ("HTTPS 1 elsewhere.example.net. ipv4hint=192.0.2.9", ""),
             ("HTTPS 0 www", ""),
         ] {
             let config = config(&[record]);
-            let found = moved::moved_records(&config);
+            let found = moved::moved_records(&config, Some(&zones(&config)));
             let said: Vec<&str> = found.iter().map(|one| &*one.message).collect();
             if part.is_empty() {
                 assert_eq!(said, [""; 0], "{record}");

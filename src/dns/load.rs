@@ -18,8 +18,9 @@ use super::{
 };
 use crate::model::{Diagnostic, DnsName, Service, ServiceName, ZoneConfig, ZoneSource};
 use hickory_proto::rr::RecordType;
+use rules::Abroad;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -76,9 +77,9 @@ impl Zones {
         let mut loader = Loader {
             reader: Reader::new(read),
             zones: Self::of_services(services.keys().cloned().collect()),
-            warnings: Vec::new(),
             services: BTreeMap::new(),
-            by_name: BTreeMap::new(),
+            names: HashSet::new(),
+            abroad: Vec::new(),
             moved,
         };
         let apexes: BTreeSet<&str> = inputs
@@ -89,6 +90,7 @@ impl Zones {
         for input in inputs {
             loader.zone(input, server_name);
         }
+        loader.judge_abroad(services, &apexes, inputs);
         let errors = in_order(loader.reader.errors);
         Loaded {
             zones: if errors.is_empty() {
@@ -96,7 +98,7 @@ impl Zones {
             } else {
                 Err(errors)
             },
-            warnings: in_order(loader.warnings),
+            warnings: in_order(loader.reader.warnings),
             files: loader.reader.files,
         }
     }
@@ -118,11 +120,12 @@ fn in_order(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
 struct Loader<'r> {
     reader: Reader<'r>,
     zones: Zones,
-    warnings: Vec<Diagnostic>,
     /// By apex: the services' names in that zone and below no other.
     services: BTreeMap<DnsName, Vec<(WireName, ServiceName)>>,
-    /// Every service by its names, wherever they lie.
-    by_name: BTreeMap<DnsName, ServiceName>,
+    /// The names of all services, in wire form.
+    names: HashSet<Box<[u8]>>,
+    /// What is to be looked at once all zones are there.
+    abroad: Vec<Abroad>,
     moved: &'r MovedTypes,
 }
 
@@ -152,10 +155,7 @@ impl Loader<'_> {
     }
 
     fn warn_at(&mut self, place: Place, message: impl Into<String>) {
-        if self.warnings.len() < MAX_FINDINGS {
-            let found = self.reader.error(place, message).warning();
-            self.warnings.push(found);
-        }
+        self.reader.warn(place, message);
     }
 
     fn place_services(
@@ -167,9 +167,9 @@ impl Loader<'_> {
         let file = inputs.first().map_or(Path::new(""), |input| input.file);
         for service in services.values() {
             for name in &service.names {
-                self.by_name.insert(name.clone(), service.name.clone());
                 let wrong = match (apex_of(name, apexes), WireName::parse(name)) {
                     (Some(apex), Some(owner)) => {
+                        self.names.insert(owner.octets().into());
                         let owners = self.services.entry(apex.into()).or_default();
                         owners.push((owner, service.name.clone()));
                         continue;
@@ -214,7 +214,7 @@ impl Loader<'_> {
             self.warn_at(place, "this record stands here twice; it is answered once");
         }
         self.judge(&draft, input);
-        self.services_fit(&draft, &given, input.file);
+        self.services_fit(&draft, &given);
         let number = self.zones.next_number();
         let keeps = |draft: &Draft, set: &[Entry]| self.is_answered(draft, set);
         let Some(zone) = draft.finish(name.clone(), number, from_file, keeps) else {

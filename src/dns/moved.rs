@@ -5,7 +5,7 @@
 //! of their own, SOA and NS belong to a zone, and signatures to who signs. Contract: does no I/O;
 //! every finding has an offset in the text.
 
-use super::{fields::kind, zone_file::Reader};
+use super::{fields::kind, store::Zones, zone_file::Reader};
 use crate::model::{Config, DnsName, Service, ServiceName, TargetName};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
@@ -94,7 +94,8 @@ pub(super) fn read(text: &str, origin: &DnsName) -> Result<Moved, (usize, String
             rdata: record.rdata.to_vec(),
         });
     });
-    if let Some(error) = reader.errors.first() {
+    // What a zone file may hold for the sake of other servers' files is refused here.
+    if let Some(error) = reader.errors.first().or(reader.warnings.first()) {
         let column = error.column.saturating_sub(1);
         // Columns count characters, offsets bytes.
         let offset = line
@@ -130,20 +131,20 @@ fn refused(kind: RecordType) -> Option<&'static str> {
         | RecordType::NSEC3PARAM
         | RecordType::KEY
         | RecordType::SIG => "records of DNSSEC belong to whoever signs the zone",
-        _ if u16::from(kind) == 39 => "a DNAME moves whole trees, which targets do not",
-        _ if is_meta(kind) => "this type exists in messages only",
+        RecordType::CSYNC => {
+            "a CSYNC record speaks for the apex of a zone: write it in the zone file"
+        }
+        _ if u16::from(kind) == kind::DNAME => "a DNAME moves whole trees, which targets do not",
+        _ if u16::from(kind) == kind::ZONEMD => {
+            "a ZONEMD record is the digest of a whole zone, which moves with no target: write it in the zone file"
+        }
         _ => return None,
     })
 }
 
-/// OPT, and the meta types and questions of RFC 6895 section 3.1.
-fn is_meta(kind: RecordType) -> bool {
-    let number = u16::from(kind);
-    number == 41 || (128..=255).contains(&number) || number == 0
-}
-
-/// Everything that is wrong with the records of a configuration's targets.
-pub fn moved_records(config: &Config) -> Vec<RecordFinding> {
+/// Everything that is wrong with the records of a configuration's targets; where its zones could
+/// be built, also what the names in them lead to.
+pub fn moved_records(config: &Config, zones: Option<&Zones>) -> Vec<RecordFinding> {
     let mut found = Vec::new();
     let mut users: BTreeMap<&TargetName, Vec<&Service>> = BTreeMap::new();
     for service in config.services.values() {
@@ -169,7 +170,7 @@ pub fn moved_records(config: &Config) -> Vec<RecordFinding> {
                     if let Some(warning) = warning {
                         add(0, warning, true);
                     }
-                    for warning in super::hints::of_target(config, target, &moved) {
+                    for warning in super::hints::of_target(config, target, &moved, zones) {
                         add(0, warning, true);
                     }
                 }
@@ -323,6 +324,14 @@ mod tests {
             ("SOA a b 1 2 3 4 5", 0, "SOA"),
             ("NS ns1", 0, "delegation"),
             ("NSEC a.example.com. A", 0, "signs"),
+            ("CSYNC 66 3 A NS", 0, "the zone file"),
+            (
+                "ZONEMD 1 1 240 0123456789abcdef01234567",
+                0,
+                "the digest of a whole zone",
+            ),
+            ("OPT x", 4, "OPT"),
+            ("TXT k=\"v w\"", 4, "quote the whole"),
             ("TXT a\n@ 0 A 192.0.2.1", 5, "one line"),
             ("MX 10 mx2 mx3", 10, "mx3"),
         ] {

@@ -5,13 +5,15 @@
 //! Contract: what comes out is well-formed for its type, with names uncompressed and in the case
 //! they were written. Never panics, whatever the text.
 
+mod addresses;
 mod fields;
 mod location;
 mod parameters;
 mod types;
 mod wire;
 
-pub(super) use types::{type_of, type_text, writable};
+pub(super) use fields::type_in;
+pub(super) use types::type_text;
 
 use super::{
     zone_text::{Fault, Token},
@@ -24,14 +26,15 @@ use types::{Kind, is_meta, kind_of};
 /// A record's data has at most so many octets (RFC 1035 section 3.2.1).
 const MAX_OCTETS: usize = 65_535;
 
-/// Appends the record's data to `out`; `origin` in wire form, `end` is where a missing field
-/// would stand.
+/// Appends the record's data to `out`, and to `remarks` what is seldom meant; `origin` in wire
+/// form, `end` is where a missing field would stand.
 pub(super) fn read_into(
     kind: RecordType,
     tokens: &[Token<'_>],
     origin: &[u8],
     end: usize,
     out: &mut Vec<u8>,
+    remarks: &mut Vec<Fault>,
 ) -> Result<(), Fault> {
     let code = u16::from(kind);
     let first = tokens.first().map_or(end, |token| token.offset);
@@ -46,6 +49,7 @@ pub(super) fn read_into(
         origin,
         end,
         out,
+        remarks,
     };
     if fields.next_is(r"\#") {
         fields.octets(known)?;
@@ -77,6 +81,7 @@ struct Fields<'f, 't> {
     origin: &'f [u8],
     end: usize,
     out: &'f mut Vec<u8>,
+    remarks: &'f mut Vec<Fault>,
 }
 
 impl<'f, 't> Fields<'f, 't> {
@@ -167,7 +172,7 @@ impl<'f, 't> Fields<'f, 't> {
 }
 
 /// Digits alone.
-fn number(raw: &str) -> Option<u32> {
+pub(super) fn number(raw: &str) -> Option<u32> {
     let is_digits = raw.bytes().all(|byte| byte.is_ascii_digit());
     raw.parse().ok().filter(|_| is_digits)
 }
@@ -187,6 +192,7 @@ fn lacking(kind: &Kind, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::zone_text::{Entries, Entry};
+    use super::types::{type_of, writable};
     use super::*;
     use data_encoding::HEXUPPER;
     use proptest::prelude::*;
@@ -200,7 +206,7 @@ mod tests {
         let (kind, fields) = entry.tokens.split_first().expect("a type");
         let kind = type_of(kind.raw).ok_or((0, "no type".to_owned()))?;
         let mut out = b"before".to_vec();
-        read_into(kind, fields, ORIGIN, entry.end, &mut out)?;
+        read_into(kind, fields, ORIGIN, entry.end, &mut out, &mut Vec::new())?;
         let octets = out.strip_prefix(b"before").expect("it appends").to_vec();
         Ok((kind.into(), octets))
     }

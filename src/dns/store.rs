@@ -10,7 +10,8 @@ pub(super) mod rrset;
 pub(super) mod zone;
 
 use super::{
-    fields::kind,
+    answer::MAX_ALIASES,
+    fields::{self, kind},
     name::{LookupName, WireName, text_of},
 };
 use crate::model::{DnsName, ServiceName};
@@ -19,7 +20,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
-use zone::Zone;
+use zone::{Found, Node, Zone};
 
 /// The numbers of services and zones: their places here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +114,33 @@ impl Zones {
             self.zones[number as usize].apex() == suffix
         })?;
         Some(&self.zones[*number as usize])
+    }
+
+    /// The node that answers for a name, its own or a wildcard's; `None` where no zone has one,
+    /// where it is delegated, and below a DNAME.
+    pub(super) fn node_for(&self, name: &LookupName) -> Option<Node<'_>> {
+        match self.zone_of(name, false)?.find(name, false) {
+            Found::Node(node) | Found::Wildcard(node) => Some(node),
+            Found::Cut(_) | Found::Dname(_) | Found::Nothing => None,
+        }
+    }
+
+    /// The service whose name a node has.
+    pub(super) fn service_at(&self, node: Node<'_>) -> Option<&ServiceName> {
+        self.roster.services.get(node.service()?)
+    }
+
+    /// The service that a name leads to: by itself, by a wildcard, or by CNAMEs of these zones.
+    pub(super) fn service_at_end(&self, name: &[u8]) -> Option<&ServiceName> {
+        let mut name = name;
+        for _ in 0..=MAX_ALIASES {
+            let node = self.node_for(&LookupName::of(name))?;
+            let Some(alias) = node.rrset(kind::CNAME) else {
+                return self.service_at(node);
+            };
+            name = fields::target(kind::CNAME, alias.rdata().next()?)?;
+        }
+        None
     }
 
     /// The SOA serial that a zone's file says; `None` for zones without a file.

@@ -20,11 +20,10 @@ use crate::model::{Diagnostic, diagnostic::did_you_mean};
 use generate::Series;
 use hickory_proto::rr::RecordType;
 use places::Places;
-use record::{Context, ttl_of};
+use record::Context;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 /// How files are read: the text, or why not.
@@ -58,12 +57,17 @@ pub(super) type Sink<'s> = dyn FnMut(WrittenRecord<'_>) + 's;
 pub(super) struct Reader<'r> {
     read: &'r mut ReadFile<'r>,
     places: Places,
-    /// How many files were read for this zone.
+    /// The numbers of the texts that were read: a file that is included often is read and kept
+    /// once.
+    sources: BTreeMap<PathBuf, usize>,
+    /// How many files were included for this zone, itself among them.
     reads: usize,
     /// How many octets of text were generated for this zone.
     generated: u64,
     /// All findings so far.
     pub(super) errors: Vec<Diagnostic>,
+    /// What the operator should know, also where nothing is refused.
+    pub(super) warnings: Vec<Diagnostic>,
     /// Every file that was asked for, found or not: what to watch.
     pub(super) files: BTreeSet<PathBuf>,
 }
@@ -73,9 +77,11 @@ impl<'r> Reader<'r> {
         Self {
             read,
             places: Places::default(),
+            sources: BTreeMap::new(),
             reads: 0,
             generated: 0,
             errors: Vec::new(),
+            warnings: Vec::new(),
             files: BTreeSet::new(),
         }
     }
@@ -90,15 +96,15 @@ impl<'r> Reader<'r> {
     ) {
         self.reads = 0;
         self.generated = 0;
-        let text = match text {
+        let source = match text {
             Some(text) => {
                 self.files.insert(path.to_owned());
-                Ok(text.into())
+                Ok(self.places.add(path, text.into()))
             }
-            None => self.text_of(path),
+            None => self.source_of(path),
         };
-        match text {
-            Ok(text) => self.file(&[path], &text, &mut Context::new(apex), sink),
+        match source {
+            Ok(source) => self.file(&[path], source, &mut Context::new(apex), sink),
             Err(message) => {
                 let file = path.display().to_string();
                 let found = Diagnostic::error(file, "", 0, 0, message);
@@ -115,8 +121,16 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// Keeps a warning at a place.
+    pub(super) fn warn(&mut self, place: Place, message: impl Into<String>) {
+        if self.warnings.len() < MAX_FINDINGS {
+            let found = self.error(place, message).warning();
+            self.warnings.push(found);
+        }
+    }
+
     /// An error at a place.
-    pub(super) fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
+    fn error(&self, place: Place, message: impl Into<String>) -> Diagnostic {
         self.places.error(place, message.into())
     }
 
@@ -126,7 +140,8 @@ impl<'r> Reader<'r> {
         Place::new(source, 0)
     }
 
-    fn text_of(&mut self, path: &Path) -> Result<Arc<str>, String> {
+    /// The number of a file's text, or why there is none.
+    fn source_of(&mut self, path: &Path) -> Result<usize, String> {
         if self.reads == MAX_FILES {
             return Err(format!(
                 "is not read: {MAX_FILES} files were, for this zone alone"
@@ -134,27 +149,27 @@ impl<'r> Reader<'r> {
         }
         self.reads += 1;
         self.files.insert(path.to_owned());
+        if let Some(source) = self.sources.get(path) {
+            return Ok(*source);
+        }
         match (self.read)(path) {
             Err(error) => Err(format!("cannot be read: {error}")),
             // Places are 32 bits, so that a record's costs little.
             Ok(text) if u32::try_from(text.len()).is_err() => {
                 Err("is larger than 4 GiB: split it with $INCLUDE".to_owned())
             }
-            Ok(text) => Ok(text.into()),
+            Ok(text) => {
+                let source = self.places.add(path, text.into());
+                self.sources.insert(path.to_owned(), source);
+                Ok(source)
+            }
         }
     }
 
     /// One file; `paths` are those that led to it, itself the last.
-    fn file(
-        &mut self,
-        paths: &[&Path],
-        text: &Arc<str>,
-        context: &mut Context,
-        sink: &mut Sink<'_>,
-    ) {
-        let Some(&path) = paths.last() else { return };
-        let source = self.places.add(path, Arc::clone(text));
-        let mut entries = Entries::new(text);
+    fn file(&mut self, paths: &[&Path], source: usize, context: &mut Context, sink: &mut Sink<'_>) {
+        let text = self.places.text(source);
+        let mut entries = Entries::new(&text);
         let mut entry = Entry::default();
         // What comes behind so many errors is not worth the time: the zone is refused.
         while self.errors.len() < MAX_FINDINGS
@@ -170,8 +185,14 @@ impl<'r> Reader<'r> {
                 }
                 None => Ok(()),
             });
-            if let Err((offset, message)) = done {
-                self.fail(Place::new(source, offset), message);
+            let remarks = std::mem::take(&mut context.remarks);
+            match done {
+                Ok(()) => {
+                    for (offset, message) in remarks {
+                        self.warn(Place::new(source, offset), message);
+                    }
+                }
+                Err((offset, message)) => self.fail(Place::new(source, offset), message),
             }
         }
     }
@@ -199,7 +220,7 @@ impl<'r> Reader<'r> {
                 context.origin = origin;
             }
             "$TTL" => {
-                let ttl_secs = ttl_of(words.next("a time")?)?;
+                let ttl_secs = context.ttl_of(words.next("a time")?)?;
                 words.finish()?;
                 context.default_ttl_secs = Some(ttl_secs);
             }
@@ -211,9 +232,10 @@ impl<'r> Reader<'r> {
                     inner.origin = words.name("an origin", context)?;
                 }
                 words.finish()?;
-                let text = self.included(paths, file)?;
                 let path = path_of(paths, file)?;
-                self.file(&[paths, &[&path]].concat(), &text, &mut inner, sink);
+                let source = self.included(paths, &path);
+                let source = source.map_err(|message| (file.offset, message))?;
+                self.file(&[paths, &[&path]].concat(), source, &mut inner, sink);
             }
             "$GENERATE" => {
                 let series = Series::read(&mut words)?;
@@ -226,19 +248,17 @@ impl<'r> Reader<'r> {
         Ok(())
     }
 
-    /// The text of the file that an `$INCLUDE` names.
-    fn included(&mut self, paths: &[&Path], file: &Token<'_>) -> Result<Arc<str>, Fault> {
-        let path = path_of(paths, file)?;
+    /// The number of the text that an `$INCLUDE` names.
+    fn included(&mut self, paths: &[&Path], path: &Path) -> Result<usize, String> {
         let shown = path.display();
-        if paths.contains(&path.as_path()) {
-            return Err((file.offset, format!("{shown} includes itself")));
+        if paths.contains(&path) {
+            return Err(format!("{shown} includes itself"));
         }
         if paths.len() > MAX_DEPTH {
-            let message = format!("$INCLUDE nests deeper than {MAX_DEPTH} files");
-            return Err((file.offset, message));
+            return Err(format!("$INCLUDE nests deeper than {MAX_DEPTH} files"));
         }
-        let text = self.text_of(&path);
-        text.map_err(|message| (file.offset, format!("{shown} {message}")))
+        let source = self.source_of(path);
+        source.map_err(|message| format!("{shown} {message}"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! 1035 section 5.2 (SOA), RFC 6672 sections 2.3 and 2.4 (DNAME), RFC 4592 section 4.2 (NS at a
 //! wildcard). Each rule is a function that looks at one name or one RRset.
 
+mod abroad;
 mod hosts;
 mod services;
 
@@ -17,12 +18,19 @@ use super::{
 use hickory_proto::rr::RecordType;
 use hosts::Glue;
 
+pub(super) use abroad::Abroad;
+
 /// What a message holds beside its header, its question and an OPT.
 const MAX_SET_OCTETS: usize = 65_000;
 
 /// A type as it is written.
 pub(super) fn text(kind: u16) -> String {
     type_text(RecordType::from(kind))
+}
+
+/// What may stand beside a CNAME (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
+fn may_stand_beside_cname(kind: u16) -> bool {
+    matches!(kind, kind::KEY | kind::RRSIG | kind::NSEC)
 }
 
 impl Loader<'_> {
@@ -134,8 +142,9 @@ impl Loader<'_> {
             }
         }
         if let Some(alias) = first_of(kind::CNAME) {
-            // RRSIG, NSEC and KEY may stand beside it (RFC 2181 section 10.1, RFC 4034).
-            let other = owner.iter().find(|e| !matches!(e.kind, 5 | 25 | 46 | 47));
+            let other = owner
+                .iter()
+                .find(|e| e.kind != kind::CNAME && !may_stand_beside_cname(e.kind));
             if let Some(other) = other {
                 let message = format!(
                     "a CNAME at '{}' beside {} records; it must stand alone",

@@ -4,18 +4,18 @@
 //! octets, or says what should stand there.
 
 use super::{
-    Fields,
-    location::location_into,
-    number,
+    Fields, number,
     parameters::parameters_into,
     types::{Field, type_of, writable},
+    wire::are_digits,
 };
 use crate::dns::{
     zone_text::{Fault, Token},
-    zone_word::{MAX_TTL_SECS, name_into, seconds, shown, string_into, text_into},
+    zone_word::{first_string, name_into, seconds, shown, string_into, text_into},
 };
 use crate::model::diagnostic::did_you_mean;
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER_PERMISSIVE};
+use hickory_proto::rr::RecordType;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// DNSSEC algorithms that have a mnemonic.
@@ -54,7 +54,10 @@ const CERTIFICATES: [(u32, &str); 10] = [
 impl Field {
     /// Whether it takes a token at least.
     pub(super) fn is_needed(self) -> bool {
-        !matches!(self, Self::Types | Self::Parameters)
+        !matches!(
+            self,
+            Self::Types | Self::Parameters | Self::Prefixes | Self::MaybeString
+        )
     }
 }
 
@@ -93,8 +96,7 @@ impl Fields<'_, '_> {
             Field::Seconds => self.seconds(what)?,
             Field::Type => {
                 let token = self.next(what)?;
-                let code = type_code(&token)?;
-                self.put_u16(code);
+                self.put_u16(type_in(&token)?.into());
             }
             Field::Algorithm => {
                 let octet = self.mnemonic(&ALGORITHMS, what, u8::MAX.into())?;
@@ -106,12 +108,10 @@ impl Fields<'_, '_> {
             }
             Field::Moment => self.moment(what)?,
             Field::String => self.string(what)?,
-            Field::Strings => {
-                self.string(what)?;
-                while !self.tokens.is_empty() {
-                    self.string(what)?;
-                }
-            }
+            Field::MaybeString if self.tokens.is_empty() => {}
+            Field::MaybeString => self.string(what)?,
+            Field::Strings => self.strings(what)?,
+            Field::Digits => self.digits(what)?,
             Field::Text => {
                 let token = self.next(what)?;
                 text_into(token.raw, self.out).map_err(|fault| (token.offset, fault))?;
@@ -128,11 +128,11 @@ impl Fields<'_, '_> {
                 let tokens = std::mem::take(&mut self.tokens);
                 parameters_into(tokens, self.end, self.out)?;
             }
-            Field::Location => {
-                let tokens = std::mem::take(&mut self.tokens);
-                location_into(tokens, self.end, self.out)?;
-            }
+            Field::Location => self.location()?,
             Field::Hardware(length) => self.hardware(length, what)?,
+            Field::Locator => self.locator(what)?,
+            Field::Prefixes => self.prefixes()?,
+            Field::Gateway => self.gateway()?,
         }
         Ok(())
     }
@@ -141,20 +141,14 @@ impl Fields<'_, '_> {
         self.out.extend_from_slice(&number.to_be_bytes());
     }
 
-    fn put_u32(&mut self, number: u32) {
+    pub(super) fn put_u32(&mut self, number: u32) {
         self.out.extend_from_slice(&number.to_be_bytes());
     }
 
     fn seconds(&mut self, what: &str) -> Result<(), Fault> {
         let token = self.next(what)?;
-        let secs = seconds(token.raw).filter(|&secs| secs <= MAX_TTL_SECS);
-        let secs = secs.ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!(
-                "'{raw}' is not {what}: write seconds, or such as 1h30m, at most {MAX_TTL_SECS}"
-            );
-            (token.offset, message)
-        })?;
+        let form = || format!("write seconds, or such as 1h30m, at most {}", u32::MAX);
+        let secs = seconds(token.raw).ok_or_else(|| is_not(&token, what, &form()))?;
         self.put_u32(secs);
         Ok(())
     }
@@ -162,6 +156,40 @@ impl Fields<'_, '_> {
     fn string(&mut self, what: &str) -> Result<(), Fault> {
         let token = self.next(what)?;
         string_into(token.raw, self.out).map_err(|fault| (token.offset, fault))
+    }
+
+    /// Strings to the end. A quoted part of a word is one of its own.
+    fn strings(&mut self, what: &str) -> Result<(), Fault> {
+        loop {
+            let token = self.next(what)?;
+            let mut rest = token.raw;
+            while !rest.is_empty() {
+                let (string, behind) = first_string(rest);
+                string_into(string, self.out).map_err(|fault| (token.offset, fault))?;
+                rest = behind;
+            }
+            if !first_string(token.raw).1.is_empty() {
+                let raw = shown(token.raw);
+                let message = format!(
+                    "'{raw}' is read as several strings, a quoted part being one of its own: quote the whole to make it one"
+                );
+                self.remarks.push((token.offset, message));
+            }
+            if self.tokens.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn digits(&mut self, what: &str) -> Result<(), Fault> {
+        let token = self.next(what)?;
+        let start = self.out.len();
+        string_into(token.raw, self.out).map_err(|fault| (token.offset, fault))?;
+        let digits = self.out.get(start + 1..).unwrap_or_default();
+        match are_digits(digits) {
+            true => Ok(()),
+            false => Err(is_not(&token, what, "write four digits or more")),
+        }
     }
 
     fn mnemonic(&mut self, names: &[(u32, &str)], what: &str, max: u32) -> Result<u32, Fault> {
@@ -186,11 +214,7 @@ impl Fields<'_, '_> {
             14 => secs_of_date(token.raw),
             _ => number(token.raw),
         };
-        let secs = secs.ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!("'{raw}' is not {what}: write YYYYMMDDHHmmSS");
-            (token.offset, message)
-        })?;
+        let secs = secs.ok_or_else(|| is_not(&token, what, "write YYYYMMDDHHmmSS"))?;
         self.put_u32(secs);
         Ok(())
     }
@@ -204,11 +228,7 @@ impl Fields<'_, '_> {
                 self.out.extend_from_slice(token.raw.as_bytes());
                 Ok(())
             }
-            _ => {
-                let raw = shown(token.raw);
-                let message = format!("'{raw}' is not {what}: it has letters and digits only");
-                Err((token.offset, message))
-            }
+            _ => Err(is_not(&token, what, "it has letters and digits only")),
         }
     }
 
@@ -266,8 +286,8 @@ impl Fields<'_, '_> {
 
     fn types(&mut self) -> Result<(), Fault> {
         let tokens = std::mem::take(&mut self.tokens);
-        let codes: Result<Vec<u16>, Fault> = tokens.iter().map(type_code).collect();
-        let mut codes = codes?;
+        let codes = tokens.iter().map(|token| type_in(token).map(u16::from));
+        let mut codes = codes.collect::<Result<Vec<_>, Fault>>()?;
         codes.sort_unstable();
         for window in codes.chunk_by(|a, b| a >> 8 == b >> 8) {
             let mut bitmap = [0_u8; 32];
@@ -283,27 +303,12 @@ impl Fields<'_, '_> {
         }
         Ok(())
     }
+}
 
-    fn hardware(&mut self, length: usize, what: &str) -> Result<(), Fault> {
-        let token = self.next(what)?;
-        let pairs = token.raw.split('-').map(|pair| match pair.len() {
-            2 => HEXLOWER_PERMISSIVE.decode(pair.as_bytes()).ok(),
-            _ => None,
-        });
-        let octets: Option<Vec<Vec<u8>>> = pairs.collect();
-        match octets.filter(|octets| octets.len() == length) {
-            Some(octets) => {
-                self.out.extend(octets.concat());
-                Ok(())
-            }
-            None => {
-                let raw = shown(token.raw);
-                let form = ["00"].repeat(length).join("-");
-                let message = format!("'{raw}' is not {what}: write it like {form}");
-                Err((token.offset, message))
-            }
-        }
-    }
+/// A word that is not what its field wants, and what to write.
+pub(super) fn is_not(token: &Token<'_>, what: &str, instead: &str) -> Fault {
+    let raw = shown(token.raw);
+    (token.offset, format!("'{raw}' is not {what}: {instead}"))
 }
 
 fn address_fault(token: &Token<'_>, what: &str) -> Fault {
@@ -323,11 +328,14 @@ pub(super) fn near<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> 
     near.map_or(String::new(), |near| format!(", did you mean '{near}'?"))
 }
 
-/// The number of the type that a word names.
-fn type_code(token: &Token<'_>) -> Result<u16, Fault> {
-    type_of(token.raw).map(u16::from).ok_or_else(|| {
+/// The type that a word names.
+pub(in crate::dns) fn type_in(token: &Token<'_>) -> Result<RecordType, Fault> {
+    type_of(token.raw).ok_or_else(|| {
         let raw = shown(token.raw);
-        let near = near(&raw.to_ascii_uppercase(), writable());
+        let near = match near(&raw.to_ascii_uppercase(), writable()) {
+            near if near.is_empty() => "; write others as TYPE1 to TYPE65535".to_owned(),
+            near => near,
+        };
         (token.offset, format!("unknown record type '{raw}'{near}"))
     })
 }

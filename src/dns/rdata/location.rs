@@ -3,7 +3,11 @@
 //! `D [M [S]] N|S D [M [S]] E|W ALTITUDE[m] [SIZE[m] [HORIZONTAL[m] [VERTICAL[m]]]]`. Contract:
 //! whole numbers throughout, so that every machine gives the same octets.
 
-use crate::dns::{zone_text::Fault, zone_text::Token, zone_word::shown};
+use super::{Fields, fields::is_not};
+use crate::dns::{
+    zone_text::{Fault, Token},
+    zone_word::shown,
+};
 
 /// The equator and the prime meridian, in thousandths of a second of arc.
 const MIDDLE: u32 = 1 << 31;
@@ -12,71 +16,41 @@ const DEPTH_CM: i64 = 10_000_000;
 /// The largest size or precision, in centimetres: 90,000 km.
 const MAX_SIZE_CM: i64 = 9_000_000_000;
 
-/// Appends the 16 octets of a LOC record.
-pub(super) fn location_into(
-    tokens: &[Token<'_>],
-    end: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    let mut words = Words { tokens, end };
-    let latitude = words.angle("a latitude", 90, ("N", "S"))?;
-    let longitude = words.angle("a longitude", 180, ("E", "W"))?;
-    let (altitude_cm, offset) = words.metres("an altitude")?;
-    let altitude = u32::try_from(altitude_cm + DEPTH_CM).map_err(|_| {
-        (
-            offset,
-            "an altitude is -100000.00m to 42849672.95m".to_owned(),
-        )
-    })?;
-    // A metre, ten kilometres and ten metres are what is meant where nothing is said.
-    let mut sizes = [0x12, 0x16, 0x13];
-    let whats = ["a size", "a horizontal precision", "a vertical precision"];
-    for (size, what) in sizes.iter_mut().zip(whats) {
-        if words.tokens.is_empty() {
-            break;
+impl<'t> Fields<'_, 't> {
+    /// The 16 octets of a LOC record.
+    pub(super) fn location(&mut self) -> Result<(), Fault> {
+        let latitude = self.angle("a latitude", 90, ("N", "S"))?;
+        let longitude = self.angle("a longitude", 180, ("E", "W"))?;
+        let (altitude_cm, offset) = self.metres("an altitude")?;
+        let altitude = u32::try_from(altitude_cm + DEPTH_CM).map_err(|_| {
+            (
+                offset,
+                "an altitude is -100000.00m to 42849672.95m".to_owned(),
+            )
+        })?;
+        // A metre, ten kilometres and ten metres are what is meant where nothing is said.
+        let mut sizes = [0x12, 0x16, 0x13];
+        let whats = ["a size", "a horizontal precision", "a vertical precision"];
+        for (size, what) in sizes.iter_mut().zip(whats) {
+            if self.tokens.is_empty() {
+                break;
+            }
+            let (cm, offset) = self.metres(what)?;
+            if !(0..=MAX_SIZE_CM).contains(&cm) {
+                return Err((offset, format!("{what} is 0.00m to 90000000.00m")));
+            }
+            *size = rounded(cm);
         }
-        let (cm, offset) = words.metres(what)?;
-        if !(0..=MAX_SIZE_CM).contains(&cm) {
-            return Err((offset, format!("{what} is 0.00m to 90000000.00m")));
+        self.out.push(0);
+        self.out.extend_from_slice(&sizes);
+        for number in [latitude, longitude, altitude] {
+            self.put_u32(number);
         }
-        *size = rounded(cm);
+        Ok(())
     }
-    if let Some(token) = words.tokens.first() {
-        let raw = shown(token.raw);
-        let message = format!("unexpected '{raw}' after the LOC record");
-        return Err((token.offset, message));
-    }
-    out.push(0);
-    out.extend_from_slice(&sizes);
-    for number in [latitude, longitude, altitude] {
-        out.extend_from_slice(&number.to_be_bytes());
-    }
-    Ok(())
-}
 
-/// A digit and a power of ten in an octet's halves.
-fn rounded(cm: i64) -> u8 {
-    let (mut digit, mut power) = (cm, 0_u8);
-    while digit >= 10 {
-        digit /= 10;
-        power += 1;
-    }
-    (u8::try_from(digit).unwrap_or(9) << 4) | power
-}
-
-struct Words<'f, 't> {
-    tokens: &'f [Token<'t>],
-    end: usize,
-}
-
-impl<'t> Words<'_, 't> {
-    fn next(&mut self, what: &str) -> Result<Token<'t>, Fault> {
-        let Some((&token, rest)) = self.tokens.split_first() else {
-            let form = "it has such as 52 22 23.0 N 4 53 32.0 E -2.00m";
-            return Err((self.end, format!("this LOC record lacks {what}; {form}")));
-        };
-        self.tokens = rest;
-        Ok(token)
+    fn next_of_location(&mut self, what: &str) -> Result<Token<'t>, Fault> {
+        self.next(&format!("{what}, as in 52 22 23.0 N 4 53 32.0 E -2.00m"))
     }
 
     /// Degrees, minutes and seconds up to the letter that says which way.
@@ -84,7 +58,7 @@ impl<'t> Words<'_, 't> {
         let mut arc = 0_i64;
         // What a unit is worth in thousandths of a second, and its decimals and bound.
         let units = [(3_600_000, 0, most + 1), (60_000, 0, 60), (1, 3, 60_000)];
-        let first = self.next(what)?;
+        let first = self.next_of_location(what)?;
         let mut token = first;
         for (index, (worth, decimals, bound)) in units.into_iter().enumerate() {
             if index > 0 && is_way(&token, ways) {
@@ -92,7 +66,7 @@ impl<'t> Words<'_, 't> {
             }
             let number = fixed(token.raw, decimals).filter(|number| (0..bound).contains(number));
             arc += worth * number.ok_or_else(|| not(&token, what, ways))?;
-            token = self.next(&format!("{} or {}", ways.0, ways.1))?;
+            token = self.next_of_location(&format!("{} or {}", ways.0, ways.1))?;
         }
         if !is_way(&token, ways) {
             return Err(not(&token, what, ways));
@@ -109,15 +83,22 @@ impl<'t> Words<'_, 't> {
 
     /// A length in centimetres, and where it stands.
     fn metres(&mut self, what: &str) -> Result<(i64, usize), Fault> {
-        let token = self.next(what)?;
+        let token = self.next_of_location(what)?;
         let number = token.raw.strip_suffix(['m', 'M']).unwrap_or(token.raw);
-        let cm = fixed(number, 2).ok_or_else(|| {
-            let raw = shown(token.raw);
-            let message = format!("'{raw}' is not {what}: write metres, such as 10.50m");
-            (token.offset, message)
-        })?;
+        let cm =
+            fixed(number, 2).ok_or_else(|| is_not(&token, what, "write metres, such as 10.50m"))?;
         Ok((cm, token.offset))
     }
+}
+
+/// A digit and a power of ten in an octet's halves.
+fn rounded(cm: i64) -> u8 {
+    let (mut digit, mut power) = (cm, 0_u8);
+    while digit >= 10 {
+        digit /= 10;
+        power += 1;
+    }
+    (u8::try_from(digit).unwrap_or(9) << 4) | power
 }
 
 fn is_way(token: &Token<'_>, ways: (&str, &str)) -> bool {

@@ -4,6 +4,7 @@
 //! Does not know how a field is written. A type without fields has a name here and no text form
 //! of its own: its data is written as octets (RFC 3597 section 5).
 
+use super::number;
 use hickory_proto::rr::RecordType;
 
 /// What a field of record data is, in text and on the wire.
@@ -28,8 +29,12 @@ pub(super) enum Field {
     Moment,
     /// A character string.
     String,
+    /// A character string, or nothing.
+    MaybeString,
     /// Character strings to the end, one at least.
     Strings,
+    /// A character string of four digits at least (RFC 1183 section 3.1).
+    Digits,
     /// A text without a length to the end.
     Text,
     /// A property's tag with its length octet: letters and digits (RFC 8659 section 4.1).
@@ -51,6 +56,12 @@ pub(super) enum Field {
     Location,
     /// So many octets in hexadecimal with hyphens between (RFC 7043).
     Hardware(usize),
+    /// 64 bits as four groups of hexadecimal digits with colons between (RFC 6742 section 2.1).
+    Locator,
+    /// Address prefixes to the end (RFC 3123).
+    Prefixes,
+    /// The type of a gateway, an algorithm, the gateway and a key to the end (RFC 4025 section 2).
+    Gateway,
 }
 
 /// A type of records.
@@ -67,8 +78,9 @@ const fn kind(code: u16, name: &'static str, fields: &'static [(Field, &'static 
 }
 
 use Field::{
-    Algorithm, Base64, Certificate, Digest, Hardware, Hash, Ipv4, Ipv6, Location, Moment, Name,
-    Parameters, Salt, Seconds, String, Strings, Tag, Text, Type, Types, U8, U16, U32,
+    Algorithm, Base64, Certificate, Digest, Digits, Gateway, Hardware, Hash, Ipv4, Ipv6, Location,
+    Locator, MaybeString, Moment, Name, Parameters, Prefixes, Salt, Seconds, String, Strings, Tag,
+    Text, Type, Types, U8, U16, U32,
 };
 
 const DS: &[(Field, &str)] = &[
@@ -264,36 +276,70 @@ pub(super) const KINDS: &[Kind] = &[
     kind(25, "KEY", DNSKEY),
     kind(49, "DHCID", &[(Base64, "an identifier")]),
     kind(261, "RESINFO", STRINGS),
+    kind(42, "APL", &[(Prefixes, "prefixes")]),
+    kind(
+        45,
+        "IPSECKEY",
+        &[
+            (U8, "a precedence"),
+            (Gateway, "a gateway with its type, an algorithm and a key"),
+        ],
+    ),
+    kind(
+        104,
+        "NID",
+        &[(U16, "a preference"), (Locator, "a node identifier")],
+    ),
+    kind(
+        105,
+        "L32",
+        &[
+            (U16, "a preference"),
+            (Ipv4, "a locator like an IPv4 address"),
+        ],
+    ),
+    kind(
+        106,
+        "L64",
+        &[(U16, "a preference"), (Locator, "a locator of 64 bits")],
+    ),
+    kind(107, "LP", MAIL),
+    kind(258, "AVC", STRINGS),
+    kind(19, "X25", &[(Digits, "an X.121 address")]),
+    kind(
+        20,
+        "ISDN",
+        &[(String, "an ISDN address"), (MaybeString, "a subaddress")],
+    ),
+    kind(7, "MB", NAME),
+    kind(8, "MG", NAME),
+    kind(9, "MR", NAME),
+    kind(
+        26,
+        "PX",
+        &[
+            (U16, "a preference"),
+            (Name, "a domain of RFC 822"),
+            (Name, "a domain of X.400"),
+        ],
+    ),
     kind(3, "MD", &[]),
     kind(4, "MF", &[]),
-    kind(7, "MB", &[]),
-    kind(8, "MG", &[]),
-    kind(9, "MR", &[]),
     kind(10, "NULL", &[]),
     kind(11, "WKS", &[]),
-    kind(19, "X25", &[]),
-    kind(20, "ISDN", &[]),
     kind(22, "NSAP", &[]),
     kind(24, "SIG", &[]),
-    kind(26, "PX", &[]),
     kind(27, "GPOS", &[]),
     kind(30, "NXT", &[]),
     kind(38, "A6", &[]),
     kind(41, "OPT", &[]),
-    kind(42, "APL", &[]),
-    kind(45, "IPSECKEY", &[]),
     kind(55, "HIP", &[]),
     kind(58, "TALINK", &[]),
-    kind(104, "NID", &[]),
-    kind(105, "L32", &[]),
-    kind(106, "L64", &[]),
-    kind(107, "LP", &[]),
     kind(249, "TKEY", &[]),
     kind(250, "TSIG", &[]),
     kind(251, "IXFR", &[]),
     kind(252, "AXFR", &[]),
     kind(255, "ANY", &[]),
-    kind(258, "AVC", &[]),
     kind(260, "AMTRELAY", &[]),
 ];
 
@@ -312,7 +358,7 @@ pub(in crate::dns) fn type_text(kind: RecordType) -> std::string::String {
 }
 
 /// The type that a mnemonic or `TYPE65280` names, in any case.
-pub(in crate::dns) fn type_of(text: &str) -> Option<RecordType> {
+pub(super) fn type_of(text: &str) -> Option<RecordType> {
     if let Some(known) = KINDS
         .iter()
         .find(|kind| kind.name.eq_ignore_ascii_case(text))
@@ -322,16 +368,12 @@ pub(in crate::dns) fn type_of(text: &str) -> Option<RecordType> {
     let digits = text
         .get(4..)
         .filter(|_| text[..4].eq_ignore_ascii_case("TYPE"))?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .parse::<u16>()
-        .ok()
-        .filter(|_| is_number)
-        .map(RecordType::from)
+    let code = number(digits).and_then(|code| u16::try_from(code).ok());
+    code.map(RecordType::from)
 }
 
 /// The types that a zone file may hold by name.
-pub(in crate::dns) fn writable() -> impl Iterator<Item = &'static str> {
+pub(super) fn writable() -> impl Iterator<Item = &'static str> {
     let kinds = KINDS.iter().filter(|kind| !kind.fields.is_empty());
     kinds.map(|kind| kind.name)
 }

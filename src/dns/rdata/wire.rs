@@ -3,9 +3,11 @@
 //! Holds them against the same table that text is read by. Never panics, whatever the octets.
 
 use super::{
+    addresses::{are_prefixes, is_gateway},
     parameters,
     types::{Field, Kind},
 };
+use crate::dns::name::name_length;
 
 /// What is wrong with data of this type; `None` where nothing is.
 pub(super) fn fault_of(kind: &Kind, octets: &[u8]) -> Option<String> {
@@ -39,8 +41,16 @@ fn behind(field: Field, octets: &[u8], before: Option<u8>) -> Result<&[u8], Opti
         Field::U8 | Field::Algorithm => skip(1),
         Field::U16 | Field::Type | Field::Certificate => skip(2),
         Field::Hardware(length) => skip(length),
-        Field::Name => behind_name(octets).ok_or(None),
-        Field::String | Field::Salt => counted(octets).map(|(_, rest)| rest),
+        Field::Locator => skip(8),
+        Field::Prefixes => is_good(are_prefixes(octets)),
+        Field::Gateway => is_good(is_gateway(octets)),
+        Field::Name => skip(name_length(octets).ok_or(None)?),
+        Field::MaybeString if octets.is_empty() => Ok(octets),
+        Field::String | Field::MaybeString | Field::Salt => counted(octets).map(|(_, rest)| rest),
+        Field::Digits => match counted(octets)? {
+            (digits, rest) if are_digits(digits) => Ok(rest),
+            _ => Err(None),
+        },
         Field::Hash => match counted(octets)? {
             ([], _) => Err(None),
             (_, rest) => Ok(rest),
@@ -85,17 +95,9 @@ fn counted(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(length))
 }
 
-/// What stands behind an uncompressed name of at most 255 octets.
-fn behind_name(octets: &[u8]) -> Option<&[u8]> {
-    let mut rest = octets;
-    loop {
-        let (label, behind) = counted(rest)?;
-        match label.len() {
-            0 => return (octets.len() - behind.len() <= 255).then_some(behind),
-            1..=63 => rest = behind,
-            _ => return None,
-        }
-    }
+/// Whether an X.121 address is one, as far as its digits go (RFC 1183 section 3.1).
+pub(super) fn are_digits(octets: &[u8]) -> bool {
+    octets.len() >= 4 && octets.iter().all(u8::is_ascii_digit)
 }
 
 /// Windows that rise, each of 1 to 32 octets, the last of which is not zero (RFC 4034 section

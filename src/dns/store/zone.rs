@@ -245,6 +245,11 @@ impl<'z> Node<'z> {
         self.row().name(&self.zone.names)
     }
 
+    /// Whether it is the zone's apex.
+    pub(in crate::dns) fn is_apex(self) -> bool {
+        self.number == 0
+    }
+
     /// How many labels its name has.
     pub(in crate::dns) fn depth(self) -> usize {
         labels(self.name()).count()

@@ -81,7 +81,7 @@ impl<'t> Series<'t> {
         &self,
         left: u64,
         context: &mut Context,
-        place: Place,
+        at: Place,
         sink: &mut Sink<'_>,
     ) -> Result<u64, Fault> {
         let mut text = String::new();
@@ -96,18 +96,26 @@ impl<'t> Series<'t> {
             );
             return Err((self.offset, message));
         }
+        let mut remarks = Vec::new();
         for number in (self.start..=self.stop).step_by(self.step as usize) {
             self.write(number, &mut text, &mut ends);
+            let place = |(offset, message): Fault| {
+                let word = ends.partition_point(|&end| end < offset);
+                let word = self.words.get(word).or(self.words.last());
+                let offset = word.map_or(self.offset, |(_, offset)| *offset);
+                (offset, format!("for {number}: {message}"))
+            };
             let mut entry = Entry::default();
             let read = Entries::new(&text).next(&mut entry).unwrap_or(Ok(()));
-            read.and_then(|()| context.record(&entry, place, sink))
-                .map_err(|(offset, message)| {
-                    let word = ends.partition_point(|&end| end < offset);
-                    let word = self.words.get(word).or(self.words.last());
-                    let offset = word.map_or(self.offset, |(_, offset)| *offset);
-                    (offset, format!("for {number}: {message}"))
-                })?;
+            read.and_then(|()| context.record(&entry, at, sink))
+                .map_err(place)?;
+            // What is said of the first is not said of each.
+            if remarks.is_empty() {
+                remarks.extend(context.remarks.drain(..).map(place));
+            }
+            context.remarks.clear();
         }
+        context.remarks = remarks;
         Ok(octets)
     }
 

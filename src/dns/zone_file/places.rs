@@ -49,6 +49,12 @@ impl Places {
         self.0.len() - 1
     }
 
+    /// A text by its number.
+    pub(super) fn text(&self, source: usize) -> Arc<str> {
+        let found = self.0.get(source);
+        found.map_or("".into(), |source| Arc::clone(&source.text))
+    }
+
     /// An error at a place.
     pub(super) fn error(&self, place: Place, message: String) -> Diagnostic {
         match self.0.get(place.source as usize) {

@@ -4,13 +4,10 @@
 //! Knows what holds from one record to the next. Contract: the common record costs no allocation.
 
 use super::{Place, Sink, WrittenRecord};
-use crate::{
-    dns::{
-        rdata::{self, type_of},
-        zone_text::{Entry, Fault, Token},
-        zone_word::{MAX_TTL_SECS, name_into, seconds, shown},
-    },
-    model::diagnostic::did_you_mean,
+use crate::dns::{
+    rdata::{self, number, type_in},
+    zone_text::{Entry, Fault, Token},
+    zone_word::{MAX_TTL_SECS, name_into, seconds, shown},
 };
 use hickory_proto::rr::RecordType;
 
@@ -27,6 +24,8 @@ pub(super) struct Context {
     is_owner_bad: bool,
     /// Of the record at hand.
     rdata: Vec<u8>,
+    /// What is to be said of the entry at hand, though it is taken.
+    pub(super) remarks: Vec<Fault>,
 }
 
 /// What stands before a record's data.
@@ -46,6 +45,7 @@ impl Context {
             last_ttl_secs: None,
             is_owner_bad: false,
             rdata: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Context {
             let message = "this record has no owner: no record stands before it";
             return Err((offset, message.to_owned()));
         }
-        let head = head(tokens, entry.end)?;
+        let head = self.head(tokens, entry.end)?;
         self.rdata.clear();
         rdata::read_into(
             head.kind,
@@ -81,6 +81,7 @@ impl Context {
             &self.origin,
             entry.end,
             &mut self.rdata,
+            &mut self.remarks,
         )?;
         let ttl_secs = self.ttl_secs(&head).ok_or_else(|| {
             let offset = entry.tokens.first().map_or(entry.end, |token| token.offset);
@@ -112,37 +113,63 @@ impl Context {
             .or(self.last_ttl_secs)
             .or_else(minimum)
     }
-}
 
-fn head<'e, 't>(mut tokens: &'e [Token<'t>], end: usize) -> Result<Head<'e, 't>, Fault> {
-    let (mut ttl_secs, mut class) = (None, false);
-    while let Some((token, rest)) = tokens.split_first() {
-        if token.raw.starts_with(|first: char| first.is_ascii_digit()) {
-            if ttl_secs.is_some() {
-                let raw = shown(token.raw);
-                return Err((token.offset, format!("'{raw}' is a second TTL, or no type")));
+    fn head<'e, 't>(
+        &mut self,
+        mut tokens: &'e [Token<'t>],
+        end: usize,
+    ) -> Result<Head<'e, 't>, Fault> {
+        let (mut ttl_secs, mut class) = (None, false);
+        while let Some((token, rest)) = tokens.split_first() {
+            if token.raw.starts_with(|first: char| first.is_ascii_digit()) {
+                if ttl_secs.is_some() {
+                    let raw = shown(token.raw);
+                    return Err((token.offset, format!("'{raw}' is a second TTL, or no type")));
+                }
+                ttl_secs = Some(self.ttl_of(token)?);
+            } else if let Some(code) = class_of(token.raw) {
+                if code != 1 {
+                    let raw = token.raw.to_ascii_uppercase();
+                    let message = format!("class {raw} is not served; write IN");
+                    return Err((token.offset, message));
+                }
+                if class {
+                    return Err((token.offset, "a second class".to_owned()));
+                }
+                class = true;
+            } else {
+                return Ok(Head {
+                    ttl_secs,
+                    kind: type_in(token)?,
+                    fields: rest,
+                });
             }
-            ttl_secs = Some(ttl_of(token)?);
-        } else if let Some(code) = class_of(token.raw) {
-            if code != 1 {
-                let raw = token.raw.to_ascii_uppercase();
-                let message = format!("class {raw} is not served; write IN");
-                return Err((token.offset, message));
-            }
-            if class {
-                return Err((token.offset, "a second class".to_owned()));
-            }
-            class = true;
-        } else {
-            return Ok(Head {
-                ttl_secs,
-                kind: kind_of(token)?,
-                fields: rest,
-            });
+            tokens = rest;
         }
-        tokens = rest;
+        Err((end, "this record lacks a type".to_owned()))
     }
-    Err((end, "this record lacks a type".to_owned()))
+
+    /// A TTL, in seconds. One that is too long counts as none (RFC 2181 section 8).
+    pub(super) fn ttl_of(&mut self, token: &Token<'_>) -> Result<u32, Fault> {
+        match seconds(token.raw) {
+            Some(secs) if secs <= MAX_TTL_SECS => Ok(secs),
+            Some(_) => {
+                let raw = shown(token.raw);
+                let message = format!(
+                    "the TTL '{raw}' counts as 0, being more than {MAX_TTL_SECS} (RFC 2181 section 8): write the time that is meant"
+                );
+                self.remarks.push((token.offset, message));
+                Ok(0)
+            }
+            None => {
+                let raw = shown(token.raw);
+                let message = format!(
+                    "'{raw}' is no TTL: write seconds, or such as 1h30m, at most {MAX_TTL_SECS}"
+                );
+                Err((token.offset, message))
+            }
+        }
+    }
 }
 
 /// The class that a word names; `CLASS1` is IN (RFC 3597 section 5).
@@ -153,30 +180,8 @@ fn class_of(raw: &str) -> Option<u16> {
         .find(|(name, _)| name.eq_ignore_ascii_case(raw));
     named.map(|(_, code)| *code).or_else(|| {
         let (word, digits) = raw.split_at_checked(5)?;
-        let is_numbered =
-            word.eq_ignore_ascii_case("CLASS") && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| is_numbered)
-    })
-}
-
-/// A TTL, in seconds.
-pub(super) fn ttl_of(token: &Token<'_>) -> Result<u32, Fault> {
-    let ttl_secs = seconds(token.raw).filter(|&secs| secs <= MAX_TTL_SECS);
-    ttl_secs.ok_or_else(|| {
-        let raw = shown(token.raw);
-        let message =
-            format!("'{raw}' is no TTL: write seconds, or such as 1h30m, at most {MAX_TTL_SECS}");
-        (token.offset, message)
-    })
-}
-
-fn kind_of(token: &Token<'_>) -> Result<RecordType, Fault> {
-    type_of(token.raw).ok_or_else(|| {
-        let raw = shown(token.raw);
-        let near = did_you_mean(&raw.to_ascii_uppercase(), rdata::writable())
-            .map_or("; write others as TYPE1 to TYPE65535".to_owned(), |near| {
-                format!(", did you mean '{near}'?")
-            });
-        (token.offset, format!("unknown record type '{raw}'{near}"))
+        let is_numbered = word.eq_ignore_ascii_case("CLASS");
+        let code = number(digits).filter(|_| is_numbered)?;
+        u16::try_from(code).ok()
     })
 }

@@ -199,6 +199,7 @@ fn files_beside_the_configuration_are_refused_with_their_place() {
     let own_zone = GOOD.replace("ns = [\"ns1.example.net\"]", "file = \"example.zone\"");
     let cname = "@ 60 IN SOA ns1 hostmaster 1 2 3 4 5\n@ 60 IN NS ns1\nns1 60 IN A 192.0.2.1\n\
                  www 60 IN CNAME ns1\n";
+    let include = "$TTL 60\n$INCLUDE gone.inc\n";
     for (config, name, text, expected) in [
         (&own_policy, "policies/other.rhai", "", "sidestep.toml:25:"),
         (
@@ -216,6 +217,12 @@ fn files_beside_the_configuration_are_refused_with_their_place() {
         (&own_zone, "other.zone", "", "sidestep.toml:8:"),
         (&own_zone, "example.zone", "www IN A\n", "example.zone:1"),
         (&own_zone, "example.zone", cname, "example.zone:4"),
+        (
+            &own_zone,
+            "example.zone",
+            include,
+            "gone.inc cannot be read: there is no such file: write it, or correct its name",
+        ),
     ] {
         fs::write(&path, config).unwrap();
         fs::write(folder.path().join(name), text).unwrap();

@@ -5,7 +5,7 @@ use super::{
     good::{LONG, SMALLEST, load},
 };
 use sidestep::{
-    config::{Paths, load as load_file, read},
+    config::{Paths, load as load_file, read, read_zone},
     model::Diagnostic,
 };
 use std::path::Path;
@@ -41,6 +41,13 @@ fn what_cannot_be_read_is_named() {
         assert_eq!(load_file(&path(name)).unwrap_err(), [error]);
     }
     assert_eq!(read(&path("largest")).unwrap().len(), 4 << 20);
+    // No command makes a zone file.
+    let missing = read_zone(&path("missing")).unwrap_err();
+    assert_eq!(
+        missing.message,
+        "there is no such file: write it, or correct its name; a relative one begins at the folder of the file that says it"
+    );
+    assert_eq!(read_zone(&path("large")).unwrap().len(), (4 << 20) + 1);
 }
 
 #[test]

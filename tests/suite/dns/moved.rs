@@ -105,8 +105,8 @@ fn what_moves_is_of_the_served_target_and_everything_else_stays() {
     assert_eq!(
         headlines(&loaded.warnings),
         [
-            "the.zone:5:7: this MX record is never answered: 'example.com' is a name of service 'www'",
-            "the.zone:10:1: this MX record is never answered: 'www.example.com' is a name of service 'www'",
+            "the.zone:5:7: this MX record is never answered: 'example.com' is a name of service 'www', whose targets have the MX records there; remove it",
+            "the.zone:10:1: this MX record is never answered: 'www.example.com' is a name of service 'www', whose targets have the MX records there; remove it",
         ]
     );
     let zones = loaded.zones.unwrap();
@@ -321,15 +321,171 @@ fn a_cname_stands_beside_no_other_static_record() {
     assert_eq!(
         headlines(&loaded.zones.unwrap_err()),
         [
-            "the.zone:8:1: TXT records at 'www.example.com' beside the CNAME of target 'two' of service 'www'; it must stand alone"
+            "the.zone:8:1: TXT records at 'www.example.com' beside the CNAME of target 'two' of service 'www'; it must stand alone: remove them, or give the target addresses"
         ]
     );
     assert_eq!(
         headlines(&loaded.warnings),
         [
-            "the.zone:9:5: this A record is never answered: 'www.example.com' is a name of service 'www'"
+            "the.zone:9:5: this A record is never answered: 'www.example.com' is a name of service 'www', whose targets have the A records there; remove it"
         ]
     );
+}
+
+/// Wherever it stands: at an apex or not, beside the CNAME of another target or not.
+#[test]
+fn a_static_record_of_a_type_that_moves_is_never_answered_anywhere() {
+    let config = with_hostname("lb.example.net", &[]);
+    let zone = format!("{BARE}@ MX 5 mx\nwww MX 5 mx\nmx A 192.0.2.61\n");
+    let loaded = zones(&config, &zone);
+    let never = |place: &str, name: &str| {
+        format!(
+            "the.zone:{place}: this MX record is never answered: '{name}' is a name of service 'www', whose targets have the MX records there; remove it"
+        )
+    };
+    assert_eq!(
+        headlines(&loaded.warnings),
+        [never("8:1", "example.com"), never("9:1", "www.example.com")]
+    );
+    let zones = loaded.zones.unwrap();
+    let one = serving(&config, &[("www", &["one"]), ("shop", &["two"])]);
+    for owner in ["example.com", "www.example.com"] {
+        let found = lines(&zones, &one, &format!("{owner} MX"));
+        assert_eq!(found[1], format!("{owner}. 30 MX 10 mx1.example.com."));
+    }
+    let two = serving(&config, &[("www", &["two"]), ("shop", &["two"])]);
+    assert_eq!(
+        lines(&zones, &two, "www.example.com MX")[1..],
+        ["www.example.com. 30 CNAME lb.example.net."]
+    );
+}
+
+#[test]
+fn hosts_that_become_aliases_are_warned_about() {
+    let mut config = with_hostname("lb.example.net", &["192.0.2.30"]);
+    let zone = format!(
+        "{BARE}
+a       MX  1 WWW
+b       SRV 0 0 1 any.number.of.shop
+c       NS  www
+; At an apex there is no CNAME, and nothing is a service's that has a name of its own.
+d       MX  1 @
+e       MX  1 own.shop
+own.shop A  192.0.2.1
+f       MX  1 www.elsewhere.example.net.
+"
+    );
+    let warning = |place: &str, name: &str, service: &str, kind: &str| {
+        format!(
+            "the.zone:{place}: '{name}' is a name of service '{service}' and an alias (CNAME) while its target 'two' is served, which is a hostname; {kind} records must not lead to one: name another host, or give the target addresses"
+        )
+    };
+    let (www, any) = ("www.example.com", "any.number.of.shop.example.com");
+    let expect = [
+        warning("9:1", www, "www", "MX"),
+        warning("10:1", any, "shop", "SRV"),
+        warning("11:1", www, "www", "NS"),
+    ];
+    let loaded = zones(&config, &zone);
+    assert_eq!(headlines(&loaded.warnings), expect);
+    assert!(loaded.zones.is_ok());
+    config.targets.get_mut("two").unwrap().cname = None;
+    assert_eq!(headlines(&zones(&config, &zone).warnings), [""; 0]);
+}
+
+/// Names of another zone, whichever comes first, are judged as in that zone: a wildcard covers
+/// any number of labels, but nothing at or below a name that is there (RFC 4592).
+#[test]
+fn names_of_other_zones_are_looked_up_there() {
+    let near = "
+$TTL 1h
+@        SOA ns1 hostmaster 5 1h 10m 2w 600
+         NS  ns1
+ns1      A   192.0.2.53
+own.shop A   192.0.2.1
+alias    CNAME a.b.shop
+";
+    let far = "
+$TTL 1h
+@ SOA ns1.example.com. hostmaster 5 1h 10m 2w 600
+  NS  ns1.example.com.
+a HTTPS 1 a.shop.example.com. ipv4hint=192.0.2.1
+b HTTPS 1 a.b.shop.example.com. ipv4hint=192.0.2.1
+c HTTPS 1 own.shop.example.com. ipv4hint=192.0.2.1
+d HTTPS 1 a.own.shop.example.com. ipv4hint=192.0.2.1
+e HTTPS 1 shop.example.com. ipv4hint=192.0.2.1
+f MX 1 a.b.shop.example.com.
+g MX 1 a.own.shop.example.com.
+h MX 1 www.example.com.
+i CNAME a.b.shop.example.com.
+j HTTPS 1 i ipv4hint=192.0.2.1
+";
+    let text = |hostname: &str| {
+        CONFIG
+            .replace(
+                "addresses = [\"192.0.2.2\"]\nrecords = [\"MX 10 mx2\"]",
+                &format!("cname = \"{hostname}\""),
+            )
+            .replace(
+                "[[target]]\nname = \"one\"",
+                "[[zone]]\nname = \"example.net\"\nfile = \"example.net.zone\"\n[[target]]\nname = \"one\"",
+            )
+    };
+    let build = |config: &Config, is_turned: bool| {
+        let files = [("example.com", near), ("example.net", far)];
+        let mut inputs: Vec<_> = config
+            .zones
+            .iter()
+            .zip(&files)
+            .map(|(config, (apex, text))| ZoneInput {
+                config,
+                file: Path::new(*apex),
+                text: Some(*text),
+            })
+            .collect();
+        if is_turned {
+            inputs.reverse();
+        }
+        let moved = MovedTypes::of(config);
+        let mut read = |path: &Path| panic!("nothing else is read: {}", path.display());
+        Zones::build_moving(&inputs, &config.services, &moved, "ns1", &mut read)
+    };
+    let hints = |line: u32| {
+        format!(
+            "example.net:{line}:1: clients that take the address hints of this record do not follow a failover of service 'shop': remove ipv4hint and ipv6hint"
+        )
+    };
+    for is_turned in [false, true] {
+        let loaded = build(&read(&text("lb.example.org")), is_turned);
+        let said = headlines(&loaded.warnings);
+        assert_eq!(said.len(), 5, "{said:#?}");
+        assert_eq!(
+            [&said[0], &said[1], &said[4]],
+            [&hints(5), &hints(6), &hints(14)]
+        );
+        assert!(
+            said[2].starts_with(
+                "example.net:10:1: 'a.b.shop.example.com' is a name of service 'shop'"
+            ),
+            "{said:#?}"
+        );
+        assert!(
+            said[3].starts_with("example.net:12:1: 'www.example.com' is a name of service 'www'"),
+            "{said:#?}"
+        );
+        assert!(loaded.zones.is_ok());
+        // A hostname that its own service answers, by way of the other zone.
+        for (hostname, leads_on) in [
+            ("i.example.net", false),
+            ("alias.example.com", false),
+            ("a.b.shop.example.com", false),
+            ("own.shop.example.com", true),
+            ("a.own.shop.example.com", true),
+        ] {
+            let loaded = build(&read(&text(hostname)), is_turned);
+            assert_eq!(loaded.zones.is_ok(), leads_on, "{hostname}");
+        }
+    }
 }
 
 #[test]
@@ -371,7 +527,7 @@ fn records_of_targets_are_judged_where_their_services_lie() {
             "[[zone]]\nname = \"example.net\"\nns = [\"ns1.example.com\"]\n[[service]]\nname = \"shop\"",
         )
         .replace("\"*.shop.example.com\"", "\"shop.example.net\"");
-    let found = moved_records(&read(&text));
+    let found = moved_records(&read(&text), None);
     let said: Vec<_> = found
         .iter()
         .map(|one| (one.target.as_str(), one.index, one.offset, one.is_warning))

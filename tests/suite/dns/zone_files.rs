@@ -171,6 +171,69 @@ fn errors_say_where_and_what_would_be_right() {
     assert!(count > 100, "{count} cases");
 }
 
+/// RFC 2181 section 8, and as BIND and Knot have it.
+#[test]
+fn a_ttl_that_is_too_long_counts_as_none_and_is_said() {
+    let text = format!(
+        "{HEAD}a 2147483647 A 192.0.2.1
+b 2147483648 A 192.0.2.2
+c IN 7000w A 192.0.2.3
+$GENERATE 1-3 d$ 4294967295 A 192.0.2.$
+$TTL 3000000000
+e A 192.0.2.5
+f 60 A 192.0.2.6
+"
+    );
+    let loaded = build(&[("example.com", Given::File(&text))], &[], &[]);
+    let said: Vec<_> = loaded.warnings.iter().map(Diagnostic::headline).collect();
+    let warning = |place: &str, ttl: &str| {
+        format!(
+            "example.com.zone:{place}the TTL '{ttl}' counts as 0, being more than 2147483647 (RFC 2181 section 8): write the time that is meant"
+        )
+    };
+    assert_eq!(
+        said,
+        [
+            warning("6:3: ", "2147483648"),
+            warning("7:6: ", "7000w"),
+            warning("8:18: for 1: ", "4294967295"),
+            warning("9:6: ", "3000000000"),
+        ]
+    );
+    let zones = loaded.zones.unwrap();
+    for (owner, expect) in [
+        ("a", 2_147_483_647),
+        ("b", 0),
+        ("c", 0),
+        ("d1", 0),
+        ("d3", 0),
+        ("e", 0),
+        ("f", 60),
+    ] {
+        let found = answers(&zones, &format!("{owner}.example.com."), RecordType::A);
+        assert_eq!(found[0].ttl, expect, "{owner}");
+    }
+}
+
+/// As BIND and NSD read it; Knot refuses it.
+#[test]
+fn a_quoted_part_of_a_word_is_a_string_of_its_own_and_is_said() {
+    let text = format!("{HEAD}t TXT ok k=\"v w\" \"fine\"\n");
+    let loaded = build(&[("example.com", Given::File(&text))], &[], &[]);
+    let said: Vec<_> = loaded.warnings.iter().map(Diagnostic::headline).collect();
+    assert_eq!(
+        said,
+        [
+            "example.com.zone:5:10: 'k=\"v w\"' is read as several strings, a quoted part being one of its own: quote the whole to make it one"
+        ]
+    );
+    let found = answers(&loaded.zones.unwrap(), "t.example.com.", RecordType::TXT);
+    assert_eq!(
+        octets_of(&found[0].data),
+        r"TYPE16 \# 15 026F6B026B3D037620770466696E65"
+    );
+}
+
 #[test]
 fn hostile_files_cost_neither_time_nor_memory() {
     let long = "x".repeat(1 << 20);

@@ -76,8 +76,8 @@ fn bad_records_are_refused_with_their_place() {
             "example.com.zone:5:1: 'é' is no domain name: write other scripts in punycode (xn--…), and no quotes",
         ),
         (
-            "k IPSECKEY 10 1 2 192.0.2.38",
-            "example.com.zone:5:12: IPSECKEY records cannot be written by name; write '\\# LENGTH HEX' (RFC 3597)",
+            "k WKS 192.0.2.38 tcp smtp",
+            "example.com.zone:5:7: WKS records cannot be written by name; write '\\# LENGTH HEX' (RFC 3597)",
         ),
         (
             "$INCLUDE nowhere.inc",
@@ -218,7 +218,7 @@ fn what_can_be_mended_is_warned_about() {
     assert_eq!(
         headlines(&loaded.warnings),
         [
-            "example.com.zone:5:1: this A record is never answered: 'www.example.com' is a name of service 'www'",
+            "example.com.zone:5:1: this A record is never answered: 'www.example.com' is a name of service 'www', whose targets have the A records there; remove it",
             "example.com.zone:7:1: the A records of 'mixed.example.com' have several TTLs; the lowest, 30, is answered for all",
             "example.com.zone:8:1: this record stands here twice; it is answered once",
             "example.com.zone:9:1: the name server 'ns.sub.example.com' has no address in this zone",
@@ -340,6 +340,37 @@ fn includes_are_relative_to_their_file_and_keep_the_origin() {
         nested(10, 3),
         ["0.inc:10:10: 1.inc is not read: 1000 files were, for this zone alone"]
     );
+}
+
+#[test]
+fn a_file_that_is_included_often_is_read_and_kept_once() {
+    let include = "$INCLUDE often.inc\n".repeat(400);
+    let zone = format!("{HEAD}{include}");
+    let files: Vec<_> = ["a.test", "b.test"]
+        .map(|apex| sidestep::model::ZoneConfig {
+            name: apex.into(),
+            source: sidestep::model::ZoneSource::File("z".into()),
+        })
+        .into();
+    let inputs: Vec<_> = files
+        .iter()
+        .map(|config| sidestep::dns::ZoneInput {
+            config,
+            file: Path::new("z"),
+            text: Some(&zone),
+        })
+        .collect();
+    let mut reads = 0;
+    let loaded = sidestep::dns::Zones::build(&inputs, &Default::default(), "ns1", &mut |_| {
+        reads += 1;
+        Ok("often A 192.0.2.1\n".to_owned())
+    });
+    assert_eq!(reads, 1);
+    let zones = loaded.zones.unwrap();
+    let often = zones
+        .static_addresses()
+        .filter(|(name, _)| name.starts_with("often."));
+    assert_eq!(often.count(), 2, "one in each zone");
 }
 
 proptest! {

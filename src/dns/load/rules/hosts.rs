@@ -45,7 +45,13 @@ impl Loader<'_> {
             Some(_) if is_glue => return false,
             // What the parent has at a delegation: NS, DS, RRSIG and NSEC (RFC 4035 section
             // 3.1.4.1). A DNAME is refused.
-            Some((cut, _)) if cut == node && matches!(first.kind, 2 | 39 | 43 | 46 | 47) => {
+            Some((cut, _))
+                if cut == node
+                    && matches!(
+                        first.kind,
+                        kind::NS | kind::DNAME | kind::DS | kind::RRSIG | kind::NSEC
+                    ) =>
+            {
                 return false;
             }
             Some((cut, _)) => format!(
@@ -58,7 +64,7 @@ impl Loader<'_> {
         true
     }
 
-    /// The host of a name server, of mail or of a service is no alias (RFC 2181 section 10.3,
+    /// The host of a name server, of mail or of an SRV record is no alias (RFC 2181 section 10.3,
     /// RFC 2782), and a name server in this zone that has no address cannot be asked.
     pub(super) fn hosts(&mut self, draft: &Draft, set: &[Entry], input: &ZoneInput<'_>) {
         for entry in set {
@@ -79,6 +85,8 @@ impl Loader<'_> {
                 && !has_address(draft, entry.node, node)
             {
                 self.has_no_address(entry, &host, input);
+            } else {
+                self.host_is_a_services(draft, entry, &host);
             }
         }
     }
@@ -93,7 +101,8 @@ impl Loader<'_> {
             ZoneSource::Ns(_) => {
                 let file = input.file.display().to_string();
                 let message = format!("{message}; give the zone a file with its A or AAAA record");
-                self.warnings
+                self.reader
+                    .warnings
                     .push(Diagnostic::error(file, "", 0, 0, message).warning());
             }
         }

@@ -2,27 +2,17 @@
 
 use super::{
     super::{Draft, Entry, Loader, LookupName, kind, text_of},
-    text,
+    may_stand_beside_cname, text,
 };
 use crate::{
-    dns::{fields, name::WireName, store::zone::Turn},
+    dns::{answer::MAX_ALIASES, fields, hints::goes_around, store::zone::Turn, zone_file::Place},
     model::ServiceName,
 };
-use std::path::Path;
-
-/// So many CNAMEs are followed, as in an answer.
-const MAX_ALIASES: usize = 8;
 
 impl Loader<'_> {
     /// A service's name is no alias, and lies below no delegation and no DNAME.
-    pub(in super::super) fn services_fit(
-        &mut self,
-        draft: &Draft,
-        given: &[(u32, ServiceName)],
-        file: &Path,
-    ) {
+    pub(in super::super) fn services_fit(&mut self, draft: &Draft, given: &[(u32, ServiceName)]) {
         for (node, service) in given {
-            self.hostnames_lead_on(draft, service, file);
             let name = text_of(draft.name(*node));
             if let Some(alias) = draft.set(*node, kind::CNAME).first() {
                 let message =
@@ -48,22 +38,6 @@ impl Loader<'_> {
         }
     }
 
-    /// A hostname that its own service answers leads to itself.
-    fn hostnames_lead_on(&mut self, draft: &Draft, service: &ServiceName, file: &Path) {
-        let moved = self.moved;
-        for (target, hostname) in moved.hostnames_of(service) {
-            let Some(name) = WireName::parse(hostname) else {
-                continue;
-            };
-            if self.service_at_end(draft, name.octets()).as_ref() == Some(service) {
-                let message = format!(
-                    "target '{target}' is the hostname '{hostname}', which its service '{service}' answers itself: a CNAME that leads to itself; give it another `cname`, or '{hostname}' records of its own"
-                );
-                self.fail(file, message);
-            }
-        }
-    }
-
     /// Where a target of the service is a hostname, a CNAME stands alone at every name that is no
     /// apex while that is served.
     fn alone_with_alias(&mut self, draft: &Draft, node: u32, service: &ServiceName) {
@@ -71,13 +45,17 @@ impl Loader<'_> {
         let Some(target) = moved.alias_of(service).filter(|_| node != 0) else {
             return;
         };
-        // A and AAAA are warned of; RRSIG, NSEC and KEY may stand beside it (RFC 2181 section
-        // 10.1, RFC 4034); NS and CNAME are refused for other reasons.
-        let beside = |kind| matches!(kind, kind::A | kind::AAAA | 2 | 5 | 25 | 46 | 47);
+        // What the service owns here is never answered, which is warned of; NS and CNAME are
+        // refused for other reasons.
+        let beside = |kind| {
+            may_stand_beside_cname(kind)
+                || moved.owns(service, kind)
+                || matches!(kind, kind::NS | kind::CNAME)
+        };
         let mut entries = draft.at_node(node).iter();
         if let Some(other) = entries.find(|entry| !beside(entry.kind)) {
             let message = format!(
-                "{} records at '{}' beside the CNAME of target '{target}' of service '{service}'; it must stand alone",
+                "{} records at '{}' beside the CNAME of target '{target}' of service '{service}'; it must stand alone: remove them, or give the target addresses",
                 text(other.kind),
                 text_of(draft.name(node)),
             );
@@ -91,9 +69,9 @@ impl Loader<'_> {
         let service = self.owner_of(draft, first);
         if let Some(service) = &service {
             let message = format!(
-                "this {} record is never answered: '{}' is a name of service '{service}'",
-                text(first.kind),
+                "this {kind} record is never answered: '{}' is a name of service '{service}', whose targets have the {kind} records there; remove it",
                 text_of(draft.name(first.node)),
+                kind = text(first.kind),
             );
             self.warn_at(first.place, message);
         }
@@ -117,44 +95,78 @@ impl Loader<'_> {
             let service = match fields::target(entry.kind, rdata) {
                 // "." is the owner.
                 None | Some([0]) => self.service_of(draft, entry.node),
-                Some(target) => self.service_at_end(draft, target),
+                Some(target) => match end_of(draft, target) {
+                    Some(End::Node(node)) => self.service_of(draft, node),
+                    Some(End::Abroad(name)) => {
+                        self.leads_abroad(entry, &LookupName::of(name));
+                        None
+                    }
+                    None => None,
+                },
             };
             if let Some(service) = service {
-                let message = format!(
-                    "clients that take the address hints of this record do not follow a failover of service '{service}': remove ipv4hint and ipv6hint"
-                );
-                self.warn_at(entry.place, message);
+                self.warn_at(entry.place, goes_around(&service));
             }
         }
     }
 
-    /// The service that a name leads to: by itself, by a wildcard, by CNAMEs of this zone, or
-    /// in another zone.
-    fn service_at_end(&self, draft: &Draft, name: &[u8]) -> Option<ServiceName> {
-        let mut name = name;
-        for _ in 0..=MAX_ALIASES {
-            let lookup = LookupName::of(name);
-            if !draft.holds(&lookup) {
-                let text = text_of(name);
-                let above = text.split_once('.').map_or("", |(_, above)| above);
-                let wildcard = format!("*.{above}");
-                let found = self
-                    .by_name
-                    .get(&*text)
-                    .or_else(|| self.by_name.get(&*wildcard));
-                return found.cloned();
-            }
-            let node = draft.node_for(&lookup)?;
-            let Some(alias) = draft.set(node, kind::CNAME).first() else {
-                return self.service_of(draft, node);
-            };
-            name = fields::target(kind::CNAME, draft.rdata(alias))?;
+    /// The host of a name server, of mail or of an SRV record is no alias (RFC 2181 section 10.3),
+    /// and a name of a service is one while a hostname is served there, but at an apex.
+    pub(super) fn host_is_a_services(&mut self, draft: &Draft, entry: &Entry, host: &LookupName) {
+        if !draft.holds(host) {
+            self.leads_abroad(entry, host);
+            return;
         }
-        None
+        let node = draft.node_for(host).filter(|&node| node != 0);
+        if let Some(service) = node.and_then(|node| self.service_of(draft, node)) {
+            self.host_becomes_alias(entry.place, entry.kind, host, &service);
+        }
+    }
+
+    pub(super) fn host_becomes_alias(
+        &mut self,
+        place: Place,
+        kind: u16,
+        host: &LookupName,
+        service: &ServiceName,
+    ) {
+        let moved = self.moved;
+        if let Some(target) = moved.alias_of(service) {
+            let message = format!(
+                "'{}' is a name of service '{service}' and an alias (CNAME) while its target '{target}' is served, which is a hostname; {} records must not lead to one: name another host, or give the target addresses",
+                text_of(host.octets()),
+                text(kind)
+            );
+            self.warn_at(place, message);
+        }
     }
 
     fn service_of(&self, draft: &Draft, node: u32) -> Option<ServiceName> {
         let slot = draft.service(node)?;
         self.zones.roster().services.get(slot as usize).cloned()
     }
+}
+
+/// Where a name leads, by CNAMEs of its zone.
+enum End<'d> {
+    /// To a name of the zone, or the wildcard that stands for it.
+    Node(u32),
+    /// Out of the zone.
+    Abroad(&'d [u8]),
+}
+
+fn end_of<'d>(draft: &'d Draft, name: &'d [u8]) -> Option<End<'d>> {
+    let mut name = name;
+    for _ in 0..=MAX_ALIASES {
+        let lookup = LookupName::of(name);
+        if !draft.holds(&lookup) {
+            return Some(End::Abroad(name));
+        }
+        let node = draft.node_for(&lookup)?;
+        let Some(alias) = draft.set(node, kind::CNAME).first() else {
+            return Some(End::Node(node));
+        };
+        name = fields::target(kind::CNAME, draft.rdata(alias))?;
+    }
+    None
 }
