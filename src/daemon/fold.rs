@@ -194,7 +194,11 @@ impl Fold {
                     self.journal.snapshot(self.state.clone());
                     return;
                 }
-                Ok(message) => self.take(message),
+                Ok(message) => {
+                    let began = Instant::now();
+                    self.take(message);
+                    self.conclude(began);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -282,23 +286,20 @@ impl Fold {
 
     fn step_keeping(&mut self, input: Input, kept: Option<Kept>) {
         let (at, began) = (self.clock.now(), Instant::now());
+        // A message may hold what hundreds of hostnames were resolved to: answered at its end.
+        let waits = matches!(input, Input::Resolved(_));
         let policies = Timed::new(&self.library);
         let events = failover::step(&mut self.state, at, input, &policies);
         let asked = policies.counted();
         // Events before answers: the journal may be through with them before they are offered.
         self.journal.write(events.clone(), kept);
-        if self.publish() {
+        if !waits && self.publish() {
             self.tally.published(began.elapsed());
         }
         if self.journal.wants_snapshot() {
             self.journal.snapshot(self.state.clone());
         }
         self.tally.evaluated(asked);
-        let follows = |event: &Event| matches!(event.what, What::Config(_) | What::Resolved(_));
-        if events.iter().any(follows) {
-            let config = Arc::clone(&self.state.world().config);
-            self.in_force.send_replace(config);
-        }
         if events.iter().any(may_hasten) {
             self.quiet_until = None;
         }
@@ -312,6 +313,20 @@ impl Fold {
                 let _ = tap.send(event.clone());
             }
             self.recent.take(event);
+        }
+    }
+
+    /// What follows from a message as a whole, begun then: what hostnames were resolved to is
+    /// offered, and the configuration in force told where it is another. Once for many, since
+    /// both cost as much as there are services, and whoever was told holds on to what is copied
+    /// at the next change.
+    fn conclude(&mut self, began: Instant) {
+        if self.publish() {
+            self.tally.published(began.elapsed());
+        }
+        let config = &self.state.world().config;
+        if self.zones.is_some() && !Arc::ptr_eq(&self.in_force.borrow(), config) {
+            self.in_force.send_replace(Arc::clone(config));
         }
     }
 

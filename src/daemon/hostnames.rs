@@ -12,7 +12,7 @@ use crate::{
     probe::{Plan, Prober},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -25,6 +25,10 @@ use tokio::sync::{mpsc, watch};
 
 /// Where the inbox of the fold is full, the next attempt to tell it something.
 const INBOX_PAUSE: Duration = Duration::from_millis(5);
+
+/// So many lookups may wait to be told, and are told at once: each telling is a new configuration
+/// in force.
+const TOLD_AT_ONCE: usize = 256;
 
 /// Starts the thread; it ends, and the prober with it, when nobody publishes to `in_force` any
 /// more.
@@ -48,7 +52,7 @@ async fn follow(
     mut in_force: watch::Receiver<Arc<Config>>,
 ) {
     let (wanted, wants) = watch::channel(Hostnames::default());
-    let (found, mut looked_up) = mpsc::channel(16);
+    let (found, mut looked_up) = mpsc::channel(TOLD_AT_ONCE);
     let resolving = tokio::spawn(dns::resolve(wants, found));
     let mut telling = Telling::default();
     loop {
@@ -67,7 +71,13 @@ async fn follow(
                 });
                 telling.take_config(&config)
             }
-            Some(looked_up) = looked_up.recv() => telling.take(looked_up),
+            Some(first) = looked_up.recv() => {
+                let mut resolved = telling.take(first);
+                while let Ok(next) = looked_up.try_recv() {
+                    resolved.extend(telling.take(next));
+                }
+                resolved
+            }
         };
         if !resolved.is_empty() && tell(&fold, resolved).await.is_err() {
             break;
@@ -119,20 +129,22 @@ impl Telling {
             hostnames.get(target) == Some(&told.hostname)
                 && (told.addresses.is_empty() || knows(target))
         });
-        let wanted = |hostname: &DnsName| hostnames.values().any(|wanted| wanted == hostname);
-        self.found.retain(|hostname, _| wanted(hostname));
-        self.untold()
+        let wanted: BTreeSet<&DnsName> = hostnames.values().collect();
+        self.found.retain(|hostname, _| wanted.contains(hostname));
+        self.untold(|_| true)
     }
 
     /// What is to be told of a lookup.
     fn take(&mut self, looked_up: LookedUp) -> Vec<Resolved> {
-        self.found.insert(looked_up.hostname.clone(), looked_up);
-        self.untold()
+        let hostname = looked_up.hostname.clone();
+        self.found.insert(hostname.clone(), looked_up);
+        self.untold(|named| *named == hostname)
     }
 
-    fn untold(&mut self) -> Vec<Resolved> {
+    /// What targets of these hostnames were not told yet.
+    fn untold(&mut self, of: impl Fn(&DnsName) -> bool) -> Vec<Resolved> {
         let mut untold = Vec::new();
-        for (target, hostname) in &self.hostnames {
+        for (target, hostname) in self.hostnames.iter().filter(|(_, named)| of(named)) {
             let Some(found) = self.found.get(hostname) else {
                 continue;
             };

@@ -5,9 +5,13 @@
 //! `0.0.0.0:53` and `[::]:53` stand side by side. Each UDP thread has a socket of its own; the
 //! kernel shares the datagrams among them by sender (SO_REUSEPORT).
 
+use super::descriptors;
 use nix::sys::socket::{setsockopt, sockopt};
-use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+use rustix::{
+    io::Errno,
+    net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    },
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -45,6 +49,11 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pairs.iter().map(|pair| pair.address).collect()
     }
+
+    /// How many they are; each of TCP is there twice while it is served.
+    pub(super) fn sockets(&self) -> usize {
+        self.pairs.iter().map(|pair| pair.udp.len() + 2).sum()
+    }
 }
 
 /// Binds UDP and TCP on each address, for one UDP thread on each core.
@@ -55,7 +64,8 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
     bind_for(addresses, None)
 }
 
-/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core.
+/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core. Raises
+/// the limit of file descriptors where they need it.
 ///
 /// # Errors
 /// A sentence for the operator: which address, why, and what to do.
@@ -63,6 +73,8 @@ pub fn bind_for(addresses: &[SocketAddr], udp_threads: Option<u32>) -> Result<Li
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     let asked = udp_threads.and_then(|threads| usize::try_from(threads).ok());
     let udp_threads = asked.unwrap_or_else(cores).max(1);
+    // Hundreds of threads on a few addresses are more than the usual limit of 1,024 allows.
+    descriptors::make_room(addresses.len().saturating_mul(udp_threads + 2));
     let mut listeners = Listeners::default();
     for (index, &address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..index].contains(&address) {
@@ -159,6 +171,11 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> String {
+    if Errno::from_io_error(error) == Some(Errno::MFILE) {
+        return format!(
+            "cannot listen on {address}: out of file descriptors, of which each UDP thread needs one for each address: raise the limit (with systemd: LimitNOFILE), or lower udp_threads in [server]"
+        );
+    }
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "address already in use: {address}: another program answers DNS there; stop it (on port 53 often systemd-resolved) or choose another address in [server] dns"

@@ -11,7 +11,7 @@ mod parameters;
 mod types;
 mod wire;
 
-pub(super) use types::{type_of, type_text, writable};
+pub(super) use types::{is_meta, type_of, type_text, writable};
 
 use super::{
     zone_text::{Fault, Token},
@@ -19,7 +19,7 @@ use super::{
 };
 use data_encoding::{Encoding, HEXLOWER_PERMISSIVE};
 use hickory_proto::rr::RecordType;
-use types::{Kind, is_meta, kind_of};
+use types::{Kind, kind_of};
 
 /// A record's data has at most so many octets (RFC 1035 section 3.2.1).
 const MAX_OCTETS: usize = 65_535;

@@ -5,11 +5,11 @@
 //! that its caller reuses, so that a million records cost no allocation each; linear in the text;
 //! never panics. After an error the buffer's end is undefined.
 
+use super::name::MAX_NAME_OCTETS;
 use std::borrow::Cow;
 
-/// A label has at most so many octets, and a name with its root (RFC 1035 section 2.3.4).
+/// A label has at most so many octets (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 255;
 /// The longest TTL (RFC 2181 section 8), in seconds.
 pub(super) const MAX_TTL_SECS: u32 = i32::MAX.unsigned_abs();
 
@@ -82,11 +82,11 @@ pub(super) fn name_into(raw: &str, origin: &[u8], out: &mut Vec<u8>) -> Result<(
         end_label(raw, out, label)?;
         out.extend_from_slice(origin);
     }
-    if out.len() - start > MAX_NAME || raw.is_empty() {
+    if out.len() - start > MAX_NAME_OCTETS || raw.is_empty() {
         return Err(match raw {
             "" => "a name cannot be empty: write '@' for the origin".to_owned(),
             _ => format!(
-                "'{}' has {} octets with its origin; a name has at most {MAX_NAME}",
+                "'{}' has {} octets with its origin; a name has at most {MAX_NAME_OCTETS}",
                 shown(raw),
                 out.len() - start
             ),

@@ -6,6 +6,7 @@ use super::{
     parameters,
     types::{Field, Kind},
 };
+use crate::dns::name::name_length;
 
 /// What is wrong with data of this type; `None` where nothing is.
 pub(super) fn fault_of(kind: &Kind, octets: &[u8]) -> Option<String> {
@@ -85,17 +86,9 @@ fn counted(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(length))
 }
 
-/// What stands behind an uncompressed name of at most 255 octets.
+/// What stands behind an uncompressed name.
 fn behind_name(octets: &[u8]) -> Option<&[u8]> {
-    let mut rest = octets;
-    loop {
-        let (label, behind) = counted(rest)?;
-        match label.len() {
-            0 => return (octets.len() - behind.len() <= 255).then_some(behind),
-            1..=63 => rest = behind,
-            _ => return None,
-        }
-    }
+    octets.get(name_length(octets)?..)
 }
 
 /// Windows that rise, each of 1 to 32 octets, the last of which is not zero (RFC 4034 section

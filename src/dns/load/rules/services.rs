@@ -5,13 +5,10 @@ use super::{
     text,
 };
 use crate::{
-    dns::{fields, name::WireName, store::zone::Turn},
+    dns::{answer::MAX_ALIASES, fields, name::WireName, store::zone::Turn},
     model::ServiceName,
 };
 use std::path::Path;
-
-/// So many CNAMEs are followed, as in an answer.
-const MAX_ALIASES: usize = 8;
 
 impl Loader<'_> {
     /// A service's name is no alias, and lies below no delegation and no DNAME.
