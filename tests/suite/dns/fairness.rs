@@ -1,9 +1,10 @@
 //! A network that asks without end, and one that does not, where unusual queries have to wait.
 
 use super::{
-    client::{published, settled},
-    udp::{id_of, serving_what_waits, unusual},
+    client::{published, query, settled},
+    udp::{id_of, serving_what_waits, unusual, with_nsid},
 };
+use hickory_proto::rr::RecordType;
 use sidestep::dns::{Counted, Publisher};
 use std::{
     cell::Cell,
@@ -57,11 +58,12 @@ fn a_network_that_asks_without_end_takes_no_place_from_others() {
 }
 
 fn flooded(server: SocketAddr, publisher: &Publisher) {
-    // Neighbours, who count as one.
+    // Neighbours, who count as one; what they ask takes longest of all, so that it piles up.
     let junk = ["127.1.0.1", "127.1.0.2", "127.1.0.255"].map(|one| client_at(one, server));
     let honest = client_at("127.2.0.1", server);
+    let long = with_nsid(query("huge.example.com", RecordType::TXT).to_vec().unwrap());
     let ask_junk = |id: u16| {
-        junk[usize::from(id % 3)].send(&unusual(id)).unwrap();
+        junk[usize::from(id % 3)].send(&long).unwrap();
     };
     let (mut messages, began) = (0, Instant::now());
     while overload(&received(publisher, messages)) == 0 {

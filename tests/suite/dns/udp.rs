@@ -181,7 +181,7 @@ fn unusual_name(id: u16) -> Vec<u8> {
     with_nsid(asked.to_vec().unwrap())
 }
 
-fn with_nsid(mut octets: Vec<u8>) -> Vec<u8> {
+pub(super) fn with_nsid(mut octets: Vec<u8>) -> Vec<u8> {
     octets[11] = 1;
     octets.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0]);
     octets
