@@ -17,7 +17,7 @@ use crate::{
     dns::{Table, Zones},
     failover::{
         self, Event, Input, OperationError, Reload, State, What,
-        input::{OperatorCommand, Refused, Start},
+        input::{OperatorCommand, Refused, Resolved, Start},
         orders::{self, Answered, Force, Ordered, ServiceMove},
     },
     journal::{Journal, Kept},
@@ -33,7 +33,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The fold looks up at least this often, so that its watchers see it alive.
 const LOOK_UP: Duration = Duration::from_millis(500);
@@ -43,6 +43,13 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 pub(super) enum Message {
     /// Probes ended and witnesses were asked, in this order.
     Found(Vec<Found>),
+    /// Hostnames were resolved.
+    Resolved {
+        /// To what, in this order.
+        reports: Vec<Resolved>,
+        /// Hears when they are in force, and told to those who follow the configuration.
+        reply: oneshot::Sender<()>,
+    },
     /// A candidate was accepted.
     Reload {
         /// What is to be in force.
@@ -227,6 +234,15 @@ impl Fold {
                     }
                     self.step(input);
                 }
+            }
+            Message::Resolved { reports, reply } => {
+                let began = Instant::now();
+                for report in reports {
+                    self.step(Input::Resolved(report));
+                }
+                self.conclude(began);
+                // Whoever told it may have ended.
+                let _ = reply.send(());
             }
             Message::Reload {
                 accepted,

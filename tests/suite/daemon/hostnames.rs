@@ -10,6 +10,7 @@ use sidestep::{
     failover::{What, input::OperatorCommand},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     net::{SocketAddr, UdpSocket},
     thread,
@@ -256,4 +257,58 @@ fn a_hostname_is_resolved_probed_and_answered_and_its_last_good_answer_stays() {
     site.wait_records("example.com", RecordType::A, &["NoError", "127.0.0.1"]);
     site.wait_records("example.com", RecordType::AAAA, &["NoError", "2001:db8::1"]);
     site.wait_advisories(|said| !said.iter().any(|one| one.contains("resolved")));
+}
+
+/// Hostnames that are resolved at once.
+const MANY: usize = 300;
+/// Of one service.
+const OF_ONE: usize = 10;
+
+fn many() -> String {
+    let mut text = String::new();
+    for service in 0..MANY / OF_ONE {
+        let numbers = service * OF_ONE..(service + 1) * OF_ONE;
+        let names: Vec<_> = numbers.map(|number| format!("many{number}")).collect();
+        for name in &names {
+            text +=
+                &format!("[[target]]\nname = \"{name}\"\ncname = \"{name}.many.example.net.\"\n");
+        }
+        text += &format!(
+            "[[service]]\nname = \"s{service}\"\nnames = [\"s{service}.example.com\"]\npolicy = \"www.rhai\"\n\
+             targets = {names:?}\nmonitors = [{{ kind = \"tcp\", port = 9, interval = \"1h\" }}]\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn of_many_hostnames_each_is_told_once() {
+    let names = Names::start("lb 300 A 127.0.0.1\n*.many 300 A 127.0.0.3");
+    let site = Site::start(|web| files(web, &names));
+    site.save(
+        "sidestep.toml",
+        &format!("{}{}", config(site.web, &names), many()),
+    );
+    let report = site.daemon().operations().reload("test", false);
+    assert!(report.refused.is_empty(), "{report:?}");
+    let mut told = BTreeSet::new();
+    while told.len() < MANY {
+        if let What::Resolved(report) = site.next().what {
+            assert_eq!(report.error, None);
+            assert!(told.insert(report.target.clone()), "{report:?} again");
+        }
+    }
+    site.wait_records(
+        "s0.example.com",
+        RecordType::A,
+        &["NoError", "CNAME many0.many.example.net."],
+    );
+    // Whatever was told beyond that is among the events before this one.
+    site.switch("mark", "three");
+    let again = |what: What| match what {
+        What::Resolved(report) => panic!("{report:?} again"),
+        What::Operator(_) => Some(()),
+        _ => None,
+    };
+    site.find(again);
 }
