@@ -218,7 +218,7 @@ fn records_move_with_the_addresses_and_are_joined() {
 /// So many services, each with one target, and so many to a zone.
 const THOUSANDS: usize = 5_000;
 const IN_A_ZONE: usize = 5;
-/// What one hostname and all answers take.
+/// What one hostname and all answers take on a busy machine.
 const ALONE: Duration = Duration::from_millis(2);
 const ALL: Duration = Duration::from_millis(100);
 
