@@ -11,6 +11,7 @@ use super::{
     report::limit,
     server::{Kind, Server},
     settings::Settings,
+    usage::Cpu,
 };
 use std::{
     fs, io,
@@ -26,6 +27,9 @@ const TIMES: f64 = 3.0;
 /// The limits: a share of the peak, and how soon all is as before.
 const SHARE_AT_LEAST: f64 = 0.8;
 const BACK_WITHIN: Duration = Duration::from_secs(1);
+/// Of what it asks and of the CPU at the peak so much must be had, or nothing is said: a busy
+/// machine measures itself.
+const FAIR: f64 = 0.9;
 /// Afterwards so much of what can be carried is asked, and looked at in slices.
 const EASY: f64 = 0.3;
 const SLICE: Duration = Duration::from_millis(50);
@@ -63,14 +67,21 @@ fn overload(settings: &Settings, server: &Server) {
     let questions = Questions::new("www", A, Wire::Plain, Names::One);
     let lasts = settings.lasts * 3;
     let run = |load| Generator::new(load, questions.clone()).run(lasts, &mut ());
-    let peak = run(Load::full(server.address, 0)).per_second();
+    let with_cpu = |load| {
+        let before = Cpu::of(server.pid());
+        let outcome = run(load);
+        (outcome, Cpu::of(server.pid()).since(&before).as_secs_f64())
+    };
+    let (peak, peak_cpu) = with_cpu(Load::full(server.address, 0));
+    let peak = peak.per_second();
     let before = run(Load::paced(server.address, peak * EASY));
     // Half of it junk, in all as much as it can carry of good ones.
     let mixed = questions.clone().with_junk();
     let mixed = Generator::new(Load::flood(server.address, peak), mixed).run(lasts, &mut ());
     let good = mixed.replies as f64 / (mixed.asked as f64 / 2.0);
 
-    let flooded = run(Load::flood(server.address, peak * TIMES));
+    let (flooded, flooded_cpu) = with_cpu(Load::flood(server.address, peak * TIMES));
+    let asked = flooded.asked as f64 / lasts.as_secs_f64();
     let answered = flooded.replies as f64 / lasts.as_secs_f64();
 
     let rate = peak * EASY;
@@ -82,17 +93,23 @@ fn overload(settings: &Settings, server: &Server) {
     let back = slices.back_after(normal_us);
 
     println!(
-        "  {kind}: peak {peak:.0}/s; asked {:.0}/s, answered {answered:.0}/s",
-        flooded.asked as f64 / lasts.as_secs_f64()
+        "  {kind}: peak {peak:.0}/s with {peak_cpu:.2} s of CPU; asked {asked:.0}/s, answered {answered:.0}/s with {flooded_cpu:.2} s"
     );
     println!("  {kind}: before, at {rate:.0}/s: {}", before.latency);
-    if kind == Kind::Sidestep {
-        let share = answered / peak;
-        limit(
+    let is_fair = asked >= peak * TIMES * FAIR && flooded_cpu >= peak_cpu * FAIR;
+    let share = answered / peak;
+    match kind {
+        Kind::Sidestep if is_fair => limit(
             "answered under overload, at least 0.8 of the peak",
             share >= SHARE_AT_LEAST,
             format!("{share:.2}"),
-        );
+        ),
+        Kind::Sidestep => {
+            println!(
+                "  {kind}: {share:.2} of the peak, asked too little or with too little CPU to count"
+            );
+        }
+        _ => {}
     }
     println!(
         "  {kind}: of good queries among as much junk, at its peak in all, {good:.2} are answered"
@@ -100,10 +117,7 @@ fn overload(settings: &Settings, server: &Server) {
     let figure = format!("{} ms", back.as_millis());
     match kind {
         Kind::Sidestep => limit("back to normal, within 1 s", back <= BACK_WITHIN, figure),
-        _ => println!(
-            "  {kind}: answered {:.2} of its peak, back after {figure}",
-            answered / peak
-        ),
+        _ => println!("  {kind}: answered {share:.2} of its peak, back after {figure}"),
     }
 }
 

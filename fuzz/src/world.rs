@@ -1,7 +1,10 @@
 //! A server to be asked: zones of every kind, services, an identity and cookies.
 
 use sidestep::{
-    dns::{Cookies, DnsState, Handler, Loaded, Publisher, Settings, Table, ZoneInput, Zones},
+    dns::{
+        Asker, Cookies, DnsState, Handler, Loaded, Publisher, Settings, Table, Transport,
+        ZoneInput, Zones,
+    },
     failover::{AnswerTable, ServiceAnswer},
     model::{CookieSecret, DnsName, Service, ServiceName, ZoneConfig, ZoneSource},
 };
@@ -9,6 +12,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     io::{Error, ErrorKind},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
 };
@@ -48,6 +52,25 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let zones = loaded.zones.unwrap_or_else(|errors| panic!("{errors:#?}"));
     server(zones)
 });
+
+/// Who asks, by the octet that an input begins with: over TCP, by IPv6, from port 0, a bit each.
+pub fn asker(how: u8) -> Asker {
+    let address = if how & 2 == 0 {
+        "192.0.2.77"
+    } else {
+        "2001:db8::77"
+    };
+    let address: IpAddr = address.parse().expect("an address");
+    let port = if how & 4 == 0 { 4_242 } else { 0 };
+    Asker {
+        source: (address, port).into(),
+        transport: if how & 1 == 0 {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        },
+    }
+}
 
 /// A server of these zones.
 pub fn server(zones: Zones) -> World {

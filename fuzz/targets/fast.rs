@@ -4,29 +4,19 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidestep::dns::{Asker, Transport, usual_reply};
+use sidestep::dns::usual_reply;
 use sidestep_fuzz::{
     reply::{Message, judge},
-    world::{NOW_SECS, WORLD},
+    world::{NOW_SECS, WORLD, asker},
 };
-use std::net::IpAddr;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&how, query)) = input.split_first() else {
         return;
     };
-    let address = if how & 2 == 0 {
-        "192.0.2.77"
-    } else {
-        "2001:db8::77"
-    };
-    let address: IpAddr = address.parse().expect("an address");
-    let Some(octets) = usual_reply(&WORLD.publisher, query, address, NOW_SECS) else {
+    let asker = asker(how & 2);
+    let Some(octets) = usual_reply(&WORLD.publisher, query, asker.source.ip(), NOW_SECS) else {
         return;
-    };
-    let asker = Asker {
-        source: (address, 4_242).into(),
-        transport: Transport::Udp,
     };
     let mut reply = WORLD
         .handler

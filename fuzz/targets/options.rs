@@ -6,12 +6,10 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary, Unstructured},
     fuzz_target,
 };
-use sidestep::dns::{Asker, Transport};
 use sidestep_fuzz::{
     reply::{Message, judge},
-    world::{NOW_SECS, WORLD},
+    world::{NOW_SECS, WORLD, asker},
 };
-use std::net::Ipv4Addr;
 
 const COOKIE: u16 = 10;
 
@@ -193,14 +191,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(input) = Input::arbitrary(&mut Unstructured::new(input)) else {
         return;
     };
-    let asker = Asker {
-        source: (Ipv4Addr::new(192, 0, 2, 77), 4_242).into(),
-        transport: if input.transport {
-            Transport::Tcp
-        } else {
-            Transport::Udp
-        },
-    };
+    let asker = asker(u8::from(input.transport));
     let ask = |query: &[u8], now_secs| {
         let reply = WORLD.handler.handle(query, &asker, now_secs);
         judge(query, &asker, reply.as_ref());

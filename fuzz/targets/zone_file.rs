@@ -9,12 +9,10 @@ use hickory_proto::{
     rr::{Name, RecordType},
 };
 use libfuzzer_sys::fuzz_target;
-use sidestep::dns::{Asker, Transport};
 use sidestep_fuzz::{
     reply::judge,
-    world::{NOW_SECS, SECOND, load, server},
+    world::{NOW_SECS, SECOND, asker, load, server},
 };
-use std::net::Ipv4Addr;
 
 const KINDS: [RecordType; 9] = [
     RecordType::A,
@@ -67,16 +65,13 @@ fuzz_target!(|input: &[u8]| {
         let Ok(name) = Name::parse(word, Some(&origin)) else {
             continue;
         };
-        for (index, kind) in KINDS.into_iter().enumerate() {
+        for (how, kind) in (0..).zip(KINDS) {
             let mut message = Message::new(1, MessageType::Query, OpCode::Query);
             message.add_query(Query::query(name.clone(), kind));
             let Ok(query) = message.to_vec() else {
                 continue;
             };
-            let asker = Asker {
-                source: (Ipv4Addr::LOCALHOST, 4_242).into(),
-                transport: [Transport::Udp, Transport::Tcp][index % 2],
-            };
+            let asker = asker(how & 1);
             let reply = world.handler.handle(&query, &asker, NOW_SECS);
             judge(&query, &asker, reply.as_ref());
         }

@@ -17,7 +17,7 @@ use crate::{
     dns::{Table, Zones},
     failover::{
         self, Event, Input, OperationError, Reload, State, What,
-        input::{OperatorCommand, Refused, Start},
+        input::{OperatorCommand, Refused, Resolved, Start},
         orders::{self, Answered, Force, Ordered, ServiceMove},
     },
     journal::{Journal, Kept},
@@ -33,7 +33,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The fold looks up at least this often, so that its watchers see it alive.
 const LOOK_UP: Duration = Duration::from_millis(500);
@@ -43,6 +43,13 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 pub(super) enum Message {
     /// Probes ended and witnesses were asked, in this order.
     Found(Vec<Found>),
+    /// Hostnames were resolved.
+    Resolved {
+        /// To what, in this order.
+        reports: Vec<Resolved>,
+        /// Hears when they are in force, and told to those who follow the configuration.
+        reply: oneshot::Sender<()>,
+    },
     /// A candidate was accepted.
     Reload {
         /// What is to be in force.
@@ -194,7 +201,11 @@ impl Fold {
                     self.journal.snapshot(self.state.clone());
                     return;
                 }
-                Ok(message) => self.take(message),
+                Ok(message) => {
+                    let began = Instant::now();
+                    self.take(message);
+                    self.conclude(began);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -223,6 +234,15 @@ impl Fold {
                     }
                     self.step(input);
                 }
+            }
+            Message::Resolved { reports, reply } => {
+                let began = Instant::now();
+                for report in reports {
+                    self.step(Input::Resolved(report));
+                }
+                self.conclude(began);
+                // Whoever told it may have ended.
+                let _ = reply.send(());
             }
             Message::Reload {
                 accepted,
@@ -282,23 +302,20 @@ impl Fold {
 
     fn step_keeping(&mut self, input: Input, kept: Option<Kept>) {
         let (at, began) = (self.clock.now(), Instant::now());
+        // A message may hold what hundreds of hostnames were resolved to: answered at its end.
+        let waits = matches!(input, Input::Resolved(_));
         let policies = Timed::new(&self.library);
         let events = failover::step(&mut self.state, at, input, &policies);
         let asked = policies.counted();
         // Events before answers: the journal may be through with them before they are offered.
         self.journal.write(events.clone(), kept);
-        if self.publish() {
+        if !waits && self.publish() {
             self.tally.published(began.elapsed());
         }
         if self.journal.wants_snapshot() {
             self.journal.snapshot(self.state.clone());
         }
         self.tally.evaluated(asked);
-        let follows = |event: &Event| matches!(event.what, What::Config(_) | What::Resolved(_));
-        if events.iter().any(follows) {
-            let config = Arc::clone(&self.state.world().config);
-            self.in_force.send_replace(config);
-        }
         if events.iter().any(may_hasten) {
             self.quiet_until = None;
         }
@@ -312,6 +329,20 @@ impl Fold {
                 let _ = tap.send(event.clone());
             }
             self.recent.take(event);
+        }
+    }
+
+    /// What follows from a message as a whole, begun then: what hostnames were resolved to is
+    /// offered, and the configuration in force told where it is another. Once for many, since
+    /// both cost as much as there are services, and whoever was told holds on to what is copied
+    /// at the next change.
+    fn conclude(&mut self, began: Instant) {
+        if self.publish() {
+            self.tally.published(began.elapsed());
+        }
+        let config = &self.state.world().config;
+        if self.zones.is_some() && !Arc::ptr_eq(&self.in_force.borrow(), config) {
+            self.in_force.send_replace(Arc::clone(config));
         }
     }
 

@@ -4,15 +4,15 @@
 //! What a hostname was resolved to is told once, and again where it changes. The fold puts it
 //! into the configuration in force, and so it comes back here: the new addresses are probed.
 
-use super::fold::{Found, Message};
+use super::fold::Message;
 use crate::{
     dns::{self, Hostnames, LookedUp},
-    failover::{Input, input::Resolved},
+    failover::input::Resolved,
     model::{Config, DnsName, TargetName},
     probe::{Plan, Prober},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -21,10 +21,14 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Where the inbox of the fold is full, the next attempt to tell it something.
 const INBOX_PAUSE: Duration = Duration::from_millis(5);
+
+/// So many lookups may wait to be told, and are told at once: each telling is a new configuration
+/// in force.
+const TOLD_AT_ONCE: usize = 256;
 
 /// Starts the thread; it ends, and the prober with it, when nobody publishes to `in_force` any
 /// more.
@@ -48,7 +52,7 @@ async fn follow(
     mut in_force: watch::Receiver<Arc<Config>>,
 ) {
     let (wanted, wants) = watch::channel(Hostnames::default());
-    let (found, mut looked_up) = mpsc::channel(16);
+    let (found, mut looked_up) = mpsc::channel(TOLD_AT_ONCE);
     let resolving = tokio::spawn(dns::resolve(wants, found));
     let mut telling = Telling::default();
     loop {
@@ -67,7 +71,13 @@ async fn follow(
                 });
                 telling.take_config(&config)
             }
-            Some(looked_up) = looked_up.recv() => telling.take(looked_up),
+            Some(first) = looked_up.recv() => {
+                let mut resolved = telling.take(first);
+                while let Ok(next) = looked_up.try_recv() {
+                    resolved.extend(telling.take(next));
+                }
+                resolved
+            }
         };
         if !resolved.is_empty() && tell(&fold, resolved).await.is_err() {
             break;
@@ -76,16 +86,14 @@ async fn follow(
     resolving.abort();
 }
 
-/// Tells the fold; an error where it has ended.
-async fn tell(fold: &SyncSender<Message>, resolved: Vec<Resolved>) -> Result<(), ()> {
-    let found = resolved.into_iter().map(|resolved| Found {
-        input: Input::Resolved(resolved),
-        series: None,
-    });
-    let mut message = Message::Found(found.collect());
+/// Tells the fold and waits until it has taken it: no configuration is looked at here that does
+/// not know it yet. An error where the fold has ended.
+async fn tell(fold: &SyncSender<Message>, reports: Vec<Resolved>) -> Result<(), ()> {
+    let (reply, taken) = oneshot::channel();
+    let mut message = Message::Resolved { reports, reply };
     loop {
         match fold.try_send(message) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return taken.await.map_err(|_| ()),
             Err(TrySendError::Disconnected(_)) => return Err(()),
             Err(TrySendError::Full(returned)) => {
                 message = returned;
@@ -119,20 +127,22 @@ impl Telling {
             hostnames.get(target) == Some(&told.hostname)
                 && (told.addresses.is_empty() || knows(target))
         });
-        let wanted = |hostname: &DnsName| hostnames.values().any(|wanted| wanted == hostname);
-        self.found.retain(|hostname, _| wanted(hostname));
-        self.untold()
+        let wanted: BTreeSet<&DnsName> = hostnames.values().collect();
+        self.found.retain(|hostname, _| wanted.contains(hostname));
+        self.untold(|_| true)
     }
 
     /// What is to be told of a lookup.
     fn take(&mut self, looked_up: LookedUp) -> Vec<Resolved> {
-        self.found.insert(looked_up.hostname.clone(), looked_up);
-        self.untold()
+        let hostname = looked_up.hostname.clone();
+        self.found.insert(hostname.clone(), looked_up);
+        self.untold(|named| *named == hostname)
     }
 
-    fn untold(&mut self) -> Vec<Resolved> {
+    /// What targets of these hostnames were not told yet.
+    fn untold(&mut self, of: impl Fn(&DnsName) -> bool) -> Vec<Resolved> {
         let mut untold = Vec::new();
-        for (target, hostname) in &self.hostnames {
+        for (target, hostname) in self.hostnames.iter().filter(|(_, named)| of(named)) {
             let Some(found) = self.found.get(hostname) else {
                 continue;
             };
@@ -148,5 +158,56 @@ impl Telling {
             });
         }
         untold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Target;
+
+    fn config(targets: &[(&str, &str)]) -> Config {
+        let mut config = Config::default();
+        for &(name, hostname) in targets {
+            let mut target = Target::bare(name.into(), Vec::new());
+            target.cname = Some(hostname.into());
+            config.targets.insert(name.into(), target);
+        }
+        config
+    }
+
+    fn found(hostname: &str, address: &str) -> LookedUp {
+        LookedUp {
+            hostname: hostname.into(),
+            addresses: vec![address.parse().unwrap()],
+            error: None,
+        }
+    }
+
+    fn told(resolved: &[Resolved]) -> Vec<String> {
+        let say = |one: &Resolved| format!("{} {}", one.target, one.addresses[0]);
+        resolved.iter().map(say).collect()
+    }
+
+    #[test]
+    fn each_target_is_told_once_and_again_where_its_hostname_moved() {
+        let mut telling = Telling::default();
+        let both = config(&[("a", "x.test"), ("b", "y.test"), ("c", "x.test")]);
+        assert_eq!(telling.take_config(&both), []);
+        let first = telling.take(found("x.test", "192.0.2.1"));
+        assert_eq!(told(&first), ["a 192.0.2.1", "c 192.0.2.1"]);
+        assert_eq!(telling.take(found("x.test", "192.0.2.1")), []);
+        let other = telling.take(found("y.test", "192.0.2.2"));
+        assert_eq!(told(&other), ["b 192.0.2.2"]);
+        // A target that comes later is told what is known, the others nothing again.
+        let mut more = config(&[("a", "x.test"), ("b", "y.test"), ("d", "y.test")]);
+        for known in ["a", "b"] {
+            let known = more.targets.get_mut(known).unwrap();
+            known.addresses.push("192.0.2.9".parse().unwrap());
+        }
+        assert_eq!(told(&telling.take_config(&more)), ["d 192.0.2.2"]);
+        // What nobody wants any more is forgotten, and told again to who wants it later.
+        assert_eq!(telling.take_config(&config(&[("d", "y.test")])).len(), 1);
+        assert_eq!(telling.take_config(&config(&[("a", "x.test")])), []);
     }
 }

@@ -5,6 +5,7 @@
 //! is not one instant, its figures may be a few messages apart. Each thread that answers UDP
 //! counts in a shard of its own, where counting costs no more than a plain addition.
 
+use super::query::HEADER_OCTETS;
 use hickory_proto::op::ResponseCode;
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -24,9 +25,6 @@ const RCODES: [(ResponseCode, &str); 10] = [
     (ResponseCode::YXDomain, "YXDOMAIN"),
     (ResponseCode::BADCOOKIE, "BADCOOKIE"),
 ];
-
-/// RFC 1035 section 4.1.1.
-const HEADER_OCTETS: usize = 12;
 
 /// Why a message got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +46,16 @@ pub(super) enum Dropped {
 }
 
 impl Dropped {
-    /// Why a message deserves no answer.
-    pub(super) fn undeserved(message: &[u8]) -> Self {
+    /// Why a message from this port deserves no answer, whatever else it is.
+    pub(super) fn undeserved(message: &[u8], port: u16) -> Option<Self> {
         if message.len() < HEADER_OCTETS {
-            Self::Scrap
+            Some(Self::Scrap)
+        } else if message[2] & 0x80 != 0 {
+            Some(Self::Reply)
+        } else if port == 0 {
+            Some(Self::Port)
         } else {
-            Self::Reply
+            None
         }
     }
 
@@ -272,6 +274,24 @@ mod tests {
         assert_eq!(counted.drops.last(), Some(&("fault", 1)));
         let answered: u64 = counted.rcodes.iter().map(|(_, count)| count).sum();
         assert_eq!(counted.udp + counted.tcp, answered + counted.dropped);
+    }
+
+    #[test]
+    fn what_deserves_no_answer_is_known_by_its_header() {
+        let query = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let mut reply = query;
+        reply[2] |= 0x80;
+        for (octets, port, expect) in [
+            (&query[..], 53, None),
+            (&query[..], 0, Some(Dropped::Port)),
+            (&query[..11], 53, Some(Dropped::Scrap)),
+            (&[], 53, Some(Dropped::Scrap)),
+            (&reply[..], 53, Some(Dropped::Reply)),
+            (&reply[..11], 0, Some(Dropped::Scrap)),
+        ] {
+            let why = Dropped::undeserved(octets, port);
+            assert_eq!(why, expect, "{octets:?} {port}");
+        }
     }
 
     #[test]

@@ -5,9 +5,13 @@
 //! `0.0.0.0:53` and `[::]:53` stand side by side. Each UDP thread has a socket of its own; the
 //! kernel shares the datagrams among them by sender (SO_REUSEPORT).
 
+use super::descriptors;
 use nix::sys::socket::{setsockopt, sockopt};
-use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+use rustix::{
+    io::Errno,
+    net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    },
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -21,9 +25,12 @@ use std::{
 const FREE_PORT_TRIES: usize = 32;
 /// Connections that wait to be accepted; the kernel's limit applies.
 const BACKLOG: i32 = 4_096;
-/// Bursts beyond what is read between two wake-ups wait here, and answers that the network does
-/// not take at once; the kernel's limits apply.
-const BUFFER_OCTETS: usize = 4 << 20;
+/// Bursts beyond what is read between two wake-ups wait here; the kernel's limits apply. Some
+/// 2,700 queries: with four times as many a server that had been asked too much went on to answer
+/// what nobody waited for any more, for half a second with a tenth of a core.
+const RECEIVED_OCTETS: usize = 1 << 20;
+/// And here answers that the network does not take at once.
+const SENT_OCTETS: usize = 4 << 20;
 
 /// The sockets of one address.
 #[derive(Debug)]
@@ -45,6 +52,11 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pairs.iter().map(|pair| pair.address).collect()
     }
+
+    /// How many they are; each of TCP is there twice while it is served.
+    pub(super) fn sockets(&self) -> usize {
+        self.pairs.iter().map(|pair| pair.udp.len() + 2).sum()
+    }
 }
 
 /// Binds UDP and TCP on each address, for one UDP thread on each core.
@@ -55,7 +67,8 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, String> {
     bind_for(addresses, None)
 }
 
-/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core.
+/// Binds UDP and TCP on each address, for so many UDP threads on each, or one on each core. Raises
+/// the limit of file descriptors where they need it.
 ///
 /// # Errors
 /// A sentence for the operator: which address, why, and what to do.
@@ -63,6 +76,8 @@ pub fn bind_for(addresses: &[SocketAddr], udp_threads: Option<u32>) -> Result<Li
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     let asked = udp_threads.and_then(|threads| usize::try_from(threads).ok());
     let udp_threads = asked.unwrap_or_else(cores).max(1);
+    // Hundreds of threads on a few addresses are more than the usual limit of 1,024 allows.
+    descriptors::make_room(addresses.len().saturating_mul(udp_threads + 2));
     let mut listeners = Listeners::default();
     for (index, &address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..index].contains(&address) {
@@ -127,8 +142,8 @@ fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<So
 
 fn for_datagrams(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     // As much as the kernel allows; less is no reason to fail.
-    let _ = socket.set_recv_buffer_size(BUFFER_OCTETS);
-    let _ = socket.set_send_buffer_size(BUFFER_OCTETS);
+    let _ = socket.set_recv_buffer_size(RECEIVED_OCTETS);
+    let _ = socket.set_send_buffer_size(SENT_OCTETS);
     // Whoever can send a forged ICMP error must not make our answers smaller or fragmented (RFC
     // 9715 section 3.1). Kernels before 3.15 do not know it.
     let _ = match address {
@@ -159,6 +174,11 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> String {
+    if Errno::from_io_error(error) == Some(Errno::MFILE) {
+        return format!(
+            "cannot listen on {address}: out of file descriptors, of which each UDP thread needs one for each address: raise the limit (with systemd: LimitNOFILE), or lower udp_threads in [server]"
+        );
+    }
     match error.kind() {
         ErrorKind::AddrInUse => format!(
             "address already in use: {address}: another program answers DNS there; stop it (on port 53 often systemd-resolved) or choose another address in [server] dns"
@@ -176,6 +196,19 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_queries_wait_that_nobody_waits_for() {
+        /// What the kernel counts for a query of less than 200 octets.
+        const QUERY_OCTETS: usize = 768;
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let address = address.parse().unwrap();
+            let socket = socket(address, Type::DGRAM, Protocol::UDP).unwrap();
+            // As the kernel counts, which is twice what was asked for.
+            let waiting = socket.recv_buffer_size().unwrap() / QUERY_OCTETS;
+            assert!((200..=3_000).contains(&waiting), "{waiting}");
+        }
+    }
 
     #[test]
     fn errors_say_what_to_do() {

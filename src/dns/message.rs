@@ -7,7 +7,8 @@
 
 use super::{
     answer::Answer,
-    query::{Edns, HEADER_OCTETS, MAX_NAME_OCTETS, Question, Signature},
+    name::MAX_NAME_OCTETS,
+    query::{Edns, HEADER_OCTETS, Question, Signature},
 };
 use hickory_proto::{
     ProtoError,
@@ -19,11 +20,11 @@ use hickory_proto::{
 /// The largest UDP message that is not fragmented on any path worth having (RFC 9715).
 pub(super) const MAX_UDP_OCTETS: u16 = 1_232;
 /// What every client takes over UDP (RFC 1035 section 2.3.4, RFC 6891 section 6.2.3).
-const MIN_UDP_OCTETS: u16 = 512;
+pub(super) const MIN_UDP_OCTETS: u16 = 512;
 /// Nothing carries more than TCP does (RFC 1035 section 4.2.2).
 const MAX_OCTETS: usize = u16::MAX as usize;
 /// The two high bits of a pointer to a name (RFC 1035 section 4.1.4).
-const POINTER: u16 = 0xc000;
+pub(super) const POINTER: u16 = 0xc000;
 /// The error of a TSIG record whose key nobody knows (RFC 8945 section 3).
 const BADKEY: u16 = 17;
 

@@ -11,6 +11,7 @@ mod ask;
 mod chaos;
 mod cookie;
 mod counters;
+mod descriptors;
 mod fields;
 mod handler;
 mod hickory;

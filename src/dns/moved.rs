@@ -6,7 +6,7 @@
 //! every finding has an offset in the text.
 
 use super::{fields::kind, store::Zones, zone_file::Reader};
-use crate::model::{Config, DnsName, Service, ServiceName, TargetName};
+use crate::model::{Apexes, Config, DnsName, Service, ServiceName, TargetName};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
 use std::{
@@ -146,6 +146,7 @@ fn refused(kind: RecordType) -> Option<&'static str> {
 /// be built, also what the names in them lead to.
 pub fn moved_records(config: &Config, zones: Option<&Zones>) -> Vec<RecordFinding> {
     let mut found = Vec::new();
+    let apexes = config.apexes();
     let mut users: BTreeMap<&TargetName, Vec<&Service>> = BTreeMap::new();
     for service in config.services.values() {
         for target in &service.targets {
@@ -164,7 +165,7 @@ pub fn moved_records(config: &Config, zones: Option<&Zones>) -> Vec<RecordFindin
                     is_warning,
                 });
             };
-            match read_for(config, users, text) {
+            match read_for(&apexes, users, text) {
                 Err((offset, message)) => add(offset, message, false),
                 Ok((moved, warning)) => {
                     if let Some(warning) = warning {
@@ -196,8 +197,9 @@ struct OfService {
 impl MovedTypes {
     /// What moves with the targets of a configuration.
     pub fn of(config: &Config) -> Self {
+        let apexes = config.apexes();
         let of_service = |service: &Service| {
-            let origin = origin_of(config, service);
+            let origin = origin_of(&apexes, service);
             let mut all = OfService::default();
             for target in config.targets_of(service) {
                 let moved = target
@@ -245,14 +247,15 @@ impl MovedTypes {
 }
 
 /// What relative names in the records of a service's targets are relative to.
-pub(super) fn origin_of(config: &Config, service: &Service) -> DnsName {
-    let zone = service.names.first().and_then(|name| config.zone_of(name));
+fn origin_of(apexes: &Apexes<'_>, service: &Service) -> DnsName {
+    let zone = service.names.first();
+    let zone = zone.and_then(|name| apexes.zone_of(name));
     zone.cloned().unwrap_or_else(|| DnsName::from("."))
 }
 
 /// A record as the services of its target have it, and a warning where that is not the same.
 fn read_for(
-    config: &Config,
+    apexes: &Apexes<'_>,
     services: &[&Service],
     text: &str,
 ) -> Result<(Moved, Option<String>), (usize, String)> {
@@ -260,12 +263,12 @@ fn read_for(
     let Some(first) = services.next() else {
         return Ok((read(text, &DnsName::from("."))?, None));
     };
-    let origin = origin_of(config, first);
+    let origin = origin_of(apexes, first);
     let moved = read(text, &origin)?;
     let names = first.names.iter();
-    let of_names = names.filter_map(|name| config.zone_of(name)).cloned();
+    let of_names = names.filter_map(|name| apexes.zone_of(name)).cloned();
     let mut zones: BTreeSet<DnsName> = of_names.collect();
-    zones.extend(services.map(|service| origin_of(config, service)));
+    zones.extend(services.map(|service| origin_of(apexes, service)));
     zones.remove(&origin);
     for zone in zones {
         if read(text, &zone)? != moved {

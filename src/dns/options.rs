@@ -9,8 +9,8 @@ use super::{
 };
 
 /// Option codes of the registry of RFC 6891 section 9.
-const NSID: u16 = 3;
-const COOKIE: u16 = 10;
+pub(super) const NSID: u16 = 3;
+pub(super) const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 
 /// What a query asks for.

@@ -5,6 +5,7 @@
 //! answered. Contract: never fails on 12 octets or more, never panics, looks at each octet once
 //! or twice. Octets behind the last record are no part of a message and are not looked at.
 
+use super::name::MAX_NAME_OCTETS;
 use hickory_proto::{
     op::OpCode,
     rr::{DNSClass, Name, RecordType},
@@ -13,8 +14,6 @@ use hickory_proto::{
 
 /// ID, flags and four counts (RFC 1035 section 4.1.1).
 pub(super) const HEADER_OCTETS: usize = 12;
-/// A name has no more (RFC 1035 section 2.3.4).
-pub(super) const MAX_NAME_OCTETS: usize = 255;
 
 /// A query, as far as it could be read.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ mod types;
 mod wire;
 
 pub(super) use fields::type_in;
-pub(super) use types::type_text;
+pub(super) use types::{is_meta, type_text};
 
 use super::{
     zone_text::{Fault, Token},
@@ -21,7 +21,7 @@ use super::{
 };
 use data_encoding::{Encoding, HEXLOWER_PERMISSIVE};
 use hickory_proto::rr::RecordType;
-use types::{Kind, is_meta, kind_of};
+use types::{Kind, kind_of};
 
 /// A record's data has at most so many octets (RFC 1035 section 3.2.1).
 const MAX_OCTETS: usize = 65_535;

@@ -35,7 +35,7 @@ pub async fn serve(
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let tcp_server = tcp::Server::new(publisher.clone());
+    let tcp_server = tcp::Server::new(publisher.clone(), listeners.sockets());
     let mut groups = Vec::new();
     for Pair { address, udp, tcp } in listeners.pairs {
         groups.push((address, udp));
@@ -132,7 +132,7 @@ mod tests {
     async fn a_server_that_ends_is_started_again_on_its_socket() {
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let pair = listeners.pairs.into_iter().next().unwrap();
-        let server = tcp::Server::new(Publisher::new());
+        let server = tcp::Server::new(Publisher::new(), 2);
         let (stop, stopped) = watch::channel(false);
         let (made, mut starts) = tokio::sync::mpsc::unbounded_channel();
         let mut count = 0;

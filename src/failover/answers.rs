@@ -48,13 +48,14 @@ pub(super) type ByName = BTreeMap<DnsName, ServiceAnswer>;
 /// What DNS serves.
 pub fn answers(state: &State) -> AnswerTable {
     let world = state.world();
+    let apexes = world.config.apexes();
     let services = world.services.iter().filter_map(|service| {
         let configured = world.config.services.get(&service.name)?;
         let mut answer = answer_of(world, service);
         answer.names.clone_from(&configured.names);
         if !answer.records.is_empty() {
             let zone = configured.names.first();
-            answer.origin = zone.and_then(|name| world.config.zone_of(name)).cloned();
+            answer.origin = zone.and_then(|name| apexes.zone_of(name)).cloned();
         }
         Some((service.name.clone(), answer))
     });

@@ -90,7 +90,8 @@ impl World {
         hostname.take(at, report);
         let concerned = self.services_with(&report.target);
         let before = self.answers_of(&concerned);
-        if self.take_hostnames() {
+        // Of this target alone: there may be thousands of others.
+        if fill(&mut self.config, &self.targets[place..=place]) {
             self.probe_elsewhere(&report.target);
         }
         for &index in &concerned {
@@ -101,27 +102,9 @@ impl World {
         }
     }
 
-    /// Puts what hostnames were resolved to into the configuration in force; whether that
-    /// changed it.
-    pub(super) fn take_hostnames(&mut self) -> bool {
-        let differs = |state: &&TargetState| {
-            let configured = self.config.targets.get(&state.name);
-            let known = state.hostname.as_ref();
-            known.is_some_and(|known| {
-                configured.is_some_and(|target| target.addresses != known.addresses)
-            })
-        };
-        let changed: Vec<TargetName> = self
-            .targets
-            .iter()
-            .filter(differs)
-            .map(|state| state.name.clone())
-            .collect();
-        if changed.is_empty() {
-            return false;
-        }
-        fill(Arc::make_mut(&mut self.config), &self.targets);
-        true
+    /// Puts what all hostnames were resolved to into the configuration in force.
+    pub(super) fn take_hostnames(&mut self) {
+        fill(&mut self.config, &self.targets);
     }
 
     /// The results of a target whose addresses are others now: those of addresses that are still
@@ -155,23 +138,31 @@ impl State {
     /// A configuration with what its hostnames were last resolved to, as far as that is known
     /// here.
     pub fn with_hostnames(&self, config: &Config) -> Config {
-        let mut config = config.clone();
+        let mut config = Arc::new(config.clone());
         fill(&mut config, &self.world().targets);
-        config
+        Arc::unwrap_or_clone(config)
     }
 }
 
-fn fill(config: &mut Config, known: &[TargetState]) {
+/// Puts what the hostnames of these targets were resolved to into a configuration; whether that
+/// changed it. One that others hold is copied only then.
+fn fill(config: &mut Arc<Config>, known: &[TargetState]) -> bool {
+    let mut changed = false;
     for state in known {
         let Some(hostname) = &state.hostname else {
             continue;
         };
-        if let Some(target) = config.targets.get_mut(&state.name)
-            && target.cname.as_ref() == Some(&hostname.name)
+        let differs = |target: &Target| {
+            target.cname.as_ref() == Some(&hostname.name) && target.addresses != hostname.addresses
+        };
+        if config.targets.get(&state.name).is_some_and(differs)
+            && let Some(target) = Arc::make_mut(config).targets.get_mut(&state.name)
         {
             target.addresses.clone_from(&hostname.addresses);
+            changed = true;
         }
     }
+    changed
 }
 
 /// A configuration in which every hostname that was not resolved has an address of its own: as in

@@ -322,9 +322,10 @@ fn replace_gone(world: &mut World, index: usize) {
 fn serials(world: &mut World, new: &ConfigInForce, before: &answers::ByName) {
     let after = answers::by_name(world);
     let names = before.keys().chain(after.keys());
+    let apexes = new.config.apexes();
     let changed: BTreeSet<DnsName> = names
         .filter(|name| before.get(*name) != after.get(*name))
-        .filter_map(|name| world.config.zone_of(name).cloned())
+        .filter_map(|name| apexes.zone_of(name).cloned())
         .collect();
     let mut serials = BTreeMap::new();
     for zone in &world.config.zones {

@@ -1,7 +1,7 @@
 //! The checked configuration: what `config/` makes of a TOML file once every rule holds.
 
 use super::{
-    CookieSecret, DnsName, Monitor, MonitorName, RateLimit, Service, ServiceName, Target,
+    Apexes, CookieSecret, DnsName, Monitor, MonitorName, RateLimit, Service, ServiceName, Target,
     TargetName, TcpLimits, VantageName,
 };
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,12 @@ impl Config {
             .map(|monitor| monitor.patched(target.monitor.get(name)))
     }
 
-    /// The apex of the zone that answers `name`: the longest that it lies in.
+    /// Its zones by their apexes, to find those of many names.
+    pub fn apexes(&self) -> Apexes<'_> {
+        Apexes::of(&self.zones)
+    }
+
+    /// The apex of the zone that answers `name`: the longest that it lies in. Looks at all zones.
     pub fn zone_of(&self, name: &DnsName) -> Option<&DnsName> {
         let apexes = self.zones.iter().map(|zone| &zone.name);
         let within = apexes.filter(|apex| name.is_within(apex));

@@ -13,6 +13,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod apexes;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
@@ -29,6 +30,7 @@ pub mod target;
 pub mod text;
 pub mod time;
 
+pub use apexes::Apexes;
 pub use config::{Config, ServerConfig, WitnessConfig, ZoneConfig, ZoneSource};
 pub use diagnostic::{Diagnostic, Severity};
 pub use monitor::{

@@ -5,10 +5,12 @@
 
 mod additional;
 mod aliases;
+mod alone;
 mod answers;
 mod client;
 mod crowd;
 mod equivalence;
+mod fairness;
 mod hickory;
 mod messages;
 mod moved;

@@ -79,18 +79,15 @@ pub(super) fn static_names(case: &Case, accepted: &Accepted, checklist: &mut Che
         .values()
         .flat_map(|service| &service.names)
         .collect();
+    let apexes = accepted.config.apexes();
     for (name, address) in accepted.zones.static_addresses() {
         let Some(target) = targets.get(&address).filter(|_| !services.contains(&name)) else {
             continue;
         };
-        let zone = accepted.config.zones.iter().map(|zone| &zone.name);
-        let zone = zone
-            .filter(|apex| name.is_within(apex))
-            .max_by_key(|apex| apex.len());
         let message = format!(
             "{name} points at {address}, the address of target {target}, and is in no service: it will not move"
         );
-        let found = match zone {
+        let found = match apexes.zone_of(&name) {
             Some(zone) => case.loaded.places.zone(zone, "file", message),
             None => Diagnostic::error(case.path.display().to_string(), "", 0, 0, message),
         };

@@ -74,13 +74,16 @@ pub const TEST: &[Key] = &[
     ),
 ];
 
+/// When, of whatever has a time in a `[[test]]`.
+const AT: Key = key(
+    "at",
+    Duration,
+    "from the begin of the test, after the results of that instant; needed",
+);
+
 /// An item of `expect` of a `[[test]]`.
 pub const EXPECT: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
+    AT,
     key(
         "serve",
         TextOrTexts,
@@ -94,11 +97,7 @@ pub const EXPECT: &[Key] = &[
 
 /// An item of `happens` of a `[[test]]`; `at` and one other, some with `for` or `age`.
 pub const HAPPENS: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
+    AT,
     key("switch", Text, "an operator switches to this target"),
     key("hold", Flag, "an operator holds what is served"),
     key("release", Flag, "an operator ends the override"),
@@ -136,11 +135,4 @@ pub const HAPPENS: &[Key] = &[
 ];
 
 /// An item of `asked` of a `[[test]]`.
-pub const ASKED: &[Key] = &[
-    key(
-        "at",
-        Duration,
-        "from the begin of the test, after the results of that instant; needed",
-    ),
-    key("what", Text, "\"failback\"; needed"),
-];
+pub const ASKED: &[Key] = &[AT, key("what", Text, "\"failback\"; needed")];

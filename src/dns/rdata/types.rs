@@ -380,6 +380,6 @@ pub(super) fn writable() -> impl Iterator<Item = &'static str> {
 
 /// Whether records of this type belong in no zone: they exist in messages only (RFC 6895
 /// section 3.1).
-pub(super) fn is_meta(code: u16) -> bool {
+pub(in crate::dns) fn is_meta(code: u16) -> bool {
     matches!(code, 0 | 41 | 128..=255)
 }

@@ -336,7 +336,7 @@ mod tests {
             },
             ..Settings::default()
         });
-        Server::new(publisher)
+        Server::new(publisher, 1)
     }
 
     async fn is_answered(client: &mut TcpStream) -> bool {

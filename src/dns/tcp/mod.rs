@@ -9,7 +9,6 @@ mod accept;
 mod connection;
 mod connections;
 mod counters;
-mod descriptors;
 mod framer;
 mod limits;
 mod seat;
@@ -21,6 +20,7 @@ pub(super) use accept::accept;
 
 use super::{
     counters::{Answered, Dropped},
+    descriptors,
     handler::Handler,
     reply::{Asker, Transport},
     server::now_secs,
@@ -44,6 +44,8 @@ pub(super) struct Server {
     handler: Handler,
     publisher: Publisher,
     admission: Mutex<Admission>,
+    /// Sockets that are bound, beside which connections are kept.
+    sockets: usize,
     /// What the connections hold in buffers.
     held_octets: AtomicUsize,
     started: Instant,
@@ -61,10 +63,11 @@ struct Admission {
 }
 
 impl Server {
-    /// Answers from what `publisher` publishes. Raises the limit of file descriptors.
-    pub(super) fn new(publisher: Publisher) -> Arc<Self> {
+    /// Answers from what `publisher` publishes, beside so many bound `sockets`. Raises the limit
+    /// of file descriptors.
+    pub(super) fn new(publisher: Publisher, sockets: usize) -> Arc<Self> {
         let asked = publisher.state().settings.tcp.clone();
-        let limits = within_descriptors(&asked);
+        let limits = within_descriptors(&asked, sockets);
         let counters = publisher.tcp_counters();
         counters.set_patience_ms(limits.patience_ms(0));
         Arc::new(Self {
@@ -75,6 +78,7 @@ impl Server {
                 asked,
                 limits,
             }),
+            sockets,
             held_octets: AtomicUsize::new(0),
             started: Instant::now(),
             gone: Notify::new(),
@@ -105,7 +109,8 @@ impl Server {
         let counters = self.publisher.counters().tcp();
         counters.received(1);
         let Some(reply) = self.handler.handle(message, &asker, now_secs()) else {
-            counters.dropped(Dropped::undeserved(message));
+            let why = Dropped::undeserved(message, source.port());
+            counters.dropped(why.unwrap_or(Dropped::Fault));
             return false;
         };
         let Ok(length) = u16::try_from(reply.octets.len()) else {
@@ -135,7 +140,7 @@ impl Server {
         let asked = self.publisher.state().settings.tcp.clone();
         let mut admission = self.admission();
         if admission.asked != asked {
-            admission.limits = within_descriptors(&asked);
+            admission.limits = within_descriptors(&asked, self.sockets);
             admission.asked = asked;
         }
         let most = admission.limits.connections;
@@ -190,10 +195,10 @@ impl Server {
     }
 }
 
-fn within_descriptors(asked: &TcpLimits) -> Limits {
+fn within_descriptors(asked: &TcpLimits, sockets: usize) -> Limits {
     let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
     Limits {
-        connections: descriptors::room_for(number(asked.connections)),
+        connections: descriptors::room_for(number(asked.connections), sockets),
         per_client: number(asked.per_client),
         idle_ms: u64::try_from(asked.idle_ms).unwrap_or(0),
     }

@@ -106,7 +106,7 @@ impl Composed<'_> {
 pub(super) fn compose<'m>(
     state: &DnsState,
     asked: &[u8],
-    octets: &'m mut [u8; MAX_OCTETS as usize],
+    octets: &'m mut [u8; MAX_OCTETS],
     source: IpAddr,
     now_secs: impl FnOnce() -> u32,
     name: &mut LookupName,

@@ -5,7 +5,11 @@
 //! messages nor clocks. Contract: allocates nothing after it was made; at most four buckets are
 //! looked at; a valid cookie is its caller's to respect.
 
-use super::{clock::Clock, fast::Subject};
+use super::{
+    clock::Clock,
+    fast::Subject,
+    network::{NETWORK_OCTETS, network_of},
+};
 use crate::model::RateLimit;
 use siphasher::sip::SipHasher13;
 use std::net::IpAddr;
@@ -146,21 +150,19 @@ fn bucket_of(set: &mut [Bucket; WAYS], tag: u32, full: u32, now_ms: u32) -> &mut
     &mut set[at]
 }
 
-/// What is hashed: an IPv4 /24 or IPv6 /56, and what the answer is about.
+/// What is hashed: the network, and what the answer is about.
 fn key(source: IpAddr, subject: Subject) -> [u8; 16] {
     let mut key = [0; 16];
-    match source {
-        IpAddr::V4(v4) => key[1..4].copy_from_slice(&v4.octets()[..3]),
-        IpAddr::V6(v6) => key[1..8].copy_from_slice(&v6.octets()[..7]),
-    }
+    let (network, what) = key.split_at_mut(NETWORK_OCTETS);
+    network.copy_from_slice(&network_of(source));
     let (kind, about) = match subject {
         Subject::Name(hash) => (0, hash),
         Subject::Nothing(zone) => (1, zone),
         Subject::Referral(hash) => (2, hash),
         Subject::Error => (3, 0),
     };
-    key[0] = kind << 1 | u8::from(source.is_ipv6());
-    key[8..16].copy_from_slice(&about.to_le_bytes());
+    what.copy_from_slice(&about.to_le_bytes());
+    key[0] |= kind << 1;
     key
 }
 

@@ -3,21 +3,19 @@
 //! Knows records and pointers (RFC 1035 section 4.1), nothing of zones. Contract: what does not
 //! fit is not begun; never writes behind its limit.
 
-use super::query::{Edns, HEADER_OCTETS, Query};
+use super::query::{Edns, Query};
 use crate::dns::{
     fields,
+    message::{MAX_UDP_OCTETS, MIN_UDP_OCTETS, POINTER},
+    query::HEADER_OCTETS,
     store::rrset::{RECORD_HEAD_OCTETS, RrSet},
 };
 use std::ops::Range;
 
 /// Where the question's name stands, to which the store's records point.
 pub(super) const QUESTION_AT: usize = HEADER_OCTETS;
-/// A compression pointer's two high bits.
-const POINTER: u16 = 0xc000;
-/// The largest UDP message that is not fragmented on any path worth having (RFC 9715).
-pub(super) const MAX_OCTETS: u16 = 1_232;
-/// Without EDNS, and the least that is believed with it (RFC 1035 section 2.3.4).
-const PLAIN_OCTETS: u16 = 512;
+/// Room for any answer.
+pub(super) const MAX_OCTETS: usize = MAX_UDP_OCTETS as usize;
 /// Of an OPT record without options.
 const OPT_OCTETS: usize = 11;
 /// Of a COOKIE option: head, client's and server's cookie (RFC 9018 section 4).
@@ -47,7 +45,7 @@ impl Opt {
 
 /// An answer in the making.
 pub(super) struct Message<'m> {
-    octets: &'m mut [u8; MAX_OCTETS as usize],
+    octets: &'m mut [u8; MAX_OCTETS],
     length: usize,
     /// Where records must end.
     limit: usize,
@@ -60,7 +58,7 @@ impl<'m> Message<'m> {
     /// Begins with the header and question of the query `asked`, in a buffer that has room for
     /// any answer.
     pub(super) fn new(
-        octets: &'m mut [u8; MAX_OCTETS as usize],
+        octets: &'m mut [u8; MAX_OCTETS],
         asked: &[u8],
         query: &Query,
         opt: Option<Opt>,
@@ -68,8 +66,8 @@ impl<'m> Message<'m> {
         // A question has at most 259 octets.
         let question_end = query.end.min(asked.len()).min(octets.len());
         octets[..question_end].copy_from_slice(&asked[..question_end]);
-        let offered = |edns: Edns| edns.payload.clamp(PLAIN_OCTETS, MAX_OCTETS);
-        let limit = usize::from(query.edns.map_or(PLAIN_OCTETS, offered));
+        let offered = |edns: Edns| edns.payload.clamp(MIN_UDP_OCTETS, MAX_UDP_OCTETS);
+        let limit = usize::from(query.edns.map_or(MIN_UDP_OCTETS, offered));
         Self {
             octets,
             length: question_end,
@@ -181,7 +179,7 @@ impl<'m> Message<'m> {
 
     /// Its room was set aside.
     fn push_opt(&mut self, opt: &Opt) {
-        let [size_high, size_low] = MAX_OCTETS.to_be_bytes();
+        let [size_high, size_low] = MAX_UDP_OCTETS.to_be_bytes();
         let dnssec_ok = if opt.dnssec_ok { 0x80 } else { 0 };
         let mut octets = [0; OPT_OCTETS + COOKIE_OCTETS];
         octets[..OPT_OCTETS]

@@ -10,6 +10,7 @@ mod clock;
 mod fast;
 mod limit;
 mod message;
+mod network;
 mod query;
 mod waiting;
 mod worker;
@@ -47,7 +48,7 @@ pub fn usual_reply(
     source: IpAddr,
     now_secs: u32,
 ) -> Option<Vec<u8>> {
-    let mut answer = [0; MAX_OCTETS as usize];
+    let mut answer = [0; MAX_OCTETS];
     let mut name = LookupName::default();
     let state = publisher.borrowed();
     let composed = compose(&state, octets, &mut answer, source, || now_secs, &mut name)?;

@@ -4,10 +4,13 @@
 //! OPT of version 0, no option that is answered but COOKIE, nothing behind it. Does not know
 //! answers. Contract: whatever is not usual, or may be wrong, is `None`: the slow path judges it.
 
-use crate::dns::{fields::kind, name::LookupName};
+use crate::dns::{
+    name::LookupName,
+    options::{COOKIE, NSID},
+    query::HEADER_OCTETS,
+    rdata::is_meta,
+};
 
-/// RFC 1035 section 4.1.1.
-pub(super) const HEADER_OCTETS: usize = 12;
 /// All of the second octet of flags that a resolver may set: RD.
 const RECURSION_DESIRED: u8 = 1;
 /// And of the third: AD and CD.
@@ -16,10 +19,6 @@ const CLASS_IN: u16 = 1;
 /// Root, type, size, code, version, flags and length (RFC 6891 section 6.1.2).
 const OPT_HEAD_OCTETS: usize = 11;
 const DNSSEC_OK: u16 = 0x8000;
-/// RFC 7873 section 4.
-const COOKIE: u16 = 10;
-/// RFC 5001 section 2.3.
-const NSID: u16 = 3;
 
 /// What a usual query asks.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +88,7 @@ impl Query {
         let after_name = HEADER_OCTETS + name.read(&message[HEADER_OCTETS..])?;
         let kind = number(message, after_name)?;
         let end = after_name + 4;
-        if number(message, after_name + 2)? != CLASS_IN || !is_usual(kind) {
+        if number(message, after_name + 2)? != CLASS_IN || is_meta(kind) {
             return None;
         }
         let edns = match (extra, &message[end..]) {
@@ -99,11 +98,6 @@ impl Query {
         };
         Some(Self { end, kind, edns })
     }
-}
-
-/// Types that zones hold: not those that messages are made of, and none that ask for several.
-fn is_usual(kind: u16) -> bool {
-    !matches!(kind, 0 | kind::OPT | kind::NXNAME..=kind::ANY)
 }
 
 impl Edns {

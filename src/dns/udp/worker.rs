@@ -34,8 +34,6 @@ const BUSY_SHARE: usize = 4;
 const QUIET_SHARE: usize = 16;
 /// What was received before a stop is answered, for at most so long.
 const LAST_BATCHES: Duration = Duration::from_millis(500);
-/// A header (RFC 1035 section 4.1.1).
-const HEADER_OCTETS: usize = 12;
 
 /// What the threads of all sockets have in common.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ pub(super) struct Worker<'s, A: Family> {
     batches: Batches<'s, A>,
     buffers: Box<Buffers>,
     came: Vec<Came<A>>,
-    answers: Box<[[u8; MAX_OCTETS as usize]; BATCH]>,
+    answers: Box<[[u8; MAX_OCTETS]; BATCH]>,
     ready: Vec<Ready<A>>,
     queue: Queue<A>,
     made: Vec<Made<A>>,
@@ -109,9 +107,9 @@ impl<'s, A: Family> Worker<'s, A> {
             batches: Batches::new(socket, group.address.ip().is_unspecified()),
             buffers: batch_of([0; BUFFER_OCTETS]),
             came: Vec::with_capacity(BATCH),
-            answers: batch_of([0; MAX_OCTETS as usize]),
+            answers: batch_of([0; MAX_OCTETS]),
             ready: Vec::with_capacity(BATCH),
-            queue: Queue::new(),
+            queue: Queue::new(random_key()),
             made: Vec::with_capacity(QUIET_SHARE),
             limiter: Limiter::new(random_key(), group.threads),
             name: LookupName::default(),
@@ -178,7 +176,7 @@ impl<'s, A: Family> Worker<'s, A> {
         for came in &self.came {
             let asked = &self.buffers[came.place][..came.length];
             let source = came.peer.address.address();
-            if let Some(why) = undeserving(asked, source.port()) {
+            if let Some(why) = Dropped::undeserved(asked, source.port()) {
                 self.shard.dropped(why);
                 continue;
             }
@@ -271,7 +269,8 @@ impl<'s, A: Family> Worker<'s, A> {
             .handler
             .handle(&query.octets, &asker, clock.now_secs())
         else {
-            self.shard.dropped(Dropped::Reply);
+            // What deserves no answer was dropped before it could wait.
+            self.shard.dropped(Dropped::Fault);
             return None;
         };
         let verdict = if reply.has_valid_cookie {
@@ -309,41 +308,6 @@ fn ended(shard: &Shard, answered: Answered, sent: Result<(), Errno>) {
         Err(error) => {
             tracing::debug!(%error, "an answer could not be sent");
             shard.dropped(Dropped::Unsent);
-        }
-    }
-}
-
-/// Why a datagram gets no answer, whatever else it is.
-fn undeserving(octets: &[u8], port: u16) -> Option<Dropped> {
-    if octets.len() < HEADER_OCTETS {
-        Some(Dropped::Scrap)
-    } else if octets[2] & 0x80 != 0 {
-        Some(Dropped::Reply)
-    } else if port == 0 {
-        Some(Dropped::Port)
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_deserves_no_answer_is_known_by_its_header() {
-        let query = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        let mut reply = query;
-        reply[2] |= 0x80;
-        for (octets, port, expect) in [
-            (&query[..], 53, None),
-            (&query[..], 0, Some(Dropped::Port)),
-            (&query[..11], 53, Some(Dropped::Scrap)),
-            (&[], 53, Some(Dropped::Scrap)),
-            (&reply[..], 53, Some(Dropped::Reply)),
-            (&reply[..11], 0, Some(Dropped::Scrap)),
-        ] {
-            assert_eq!(undeserving(octets, port), expect, "{octets:?} {port}");
         }
     }
 }

@@ -169,7 +169,7 @@ impl Site {
     }
 
     /// The first event from here on that is wanted.
-    fn find<T>(&self, wanted: impl Fn(What) -> Option<T>) -> T {
+    pub(super) fn find<T>(&self, wanted: impl Fn(What) -> Option<T>) -> T {
         let until = Instant::now() + DEADLINE;
         loop {
             if let Some(found) = wanted(self.next().what) {

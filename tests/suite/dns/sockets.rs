@@ -1,6 +1,7 @@
 //! Sockets: transports, several addresses, ports in use, swaps under load, shutdown.
 
 use super::{
+    alone::{is_alone, run_alone},
     client::{LOCAL, client, published, query, serving, settled, tcp, tcp_receive, udp, zones},
     table,
 };
@@ -8,7 +9,8 @@ use hickory_proto::{
     op::{Message, MessageType, ResponseCode},
     rr::{RData, RecordType},
 };
-use sidestep::dns::{Publisher, bind};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sidestep::dns::{Publisher, bind, bind_for};
 use std::{
     io::Write,
     net::{SocketAddr, TcpStream, UdpSocket},
@@ -211,4 +213,37 @@ fn a_swap_loses_no_query_and_mixes_no_tables() {
         assert!(swaps.join().unwrap() > 10);
     });
     assert_eq!(publisher.counters().counted().dropped, 0);
+}
+
+#[test]
+fn room_for_all_sockets_is_made_before_they_are_bound() {
+    run_alone("dns::sockets::binds_more_sockets_than_the_limit");
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn binds_more_sockets_than_the_limit() {
+    if !is_alone() {
+        return;
+    }
+    let limited = |current, maximum| {
+        let (current, maximum) = (Some(current), Some(maximum));
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    };
+    let addresses = [LOCAL[0].parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
+    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(1 << 20);
+    limited(64, hard);
+    let listeners = bind_for(&addresses, Some(100)).unwrap();
+    assert_eq!(listeners.addresses().len(), 2);
+    let allowed = getrlimit(Resource::Nofile).current.unwrap();
+    assert!(
+        (200..2_000).contains(&allowed),
+        "no more than is needed: {allowed}"
+    );
+    drop(listeners);
+    // Where it cannot be raised, that is what is said.
+    limited(64, 100);
+    let refused = bind_for(&addresses, Some(100)).unwrap_err();
+    assert!(refused.contains("out of file descriptors"), "{refused}");
+    assert!(refused.contains("udp_threads"), "{refused}");
 }

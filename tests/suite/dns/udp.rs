@@ -27,7 +27,7 @@ fn asked(id: u16) -> Vec<u8> {
     asked.to_vec().unwrap()
 }
 
-fn id_of(reply: &[u8]) -> u16 {
+pub(super) fn id_of(reply: &[u8]) -> u16 {
     u16::from_be_bytes([reply[0], reply[1]])
 }
 
@@ -148,7 +148,7 @@ fn threads_of_one_address_share_its_port_with_nobody_else() {
 }
 
 /// Serves with one UDP thread what was sent before it began.
-fn serving_what_waits(
+pub(super) fn serving_what_waits(
     publisher: &Publisher,
     before: impl FnOnce(SocketAddr),
     after: impl FnOnce(),
@@ -170,7 +170,7 @@ fn serving_what_waits(
 }
 
 /// A query that is answered, but not at once: it asks for NSID.
-fn unusual(id: u16) -> Vec<u8> {
+pub(super) fn unusual(id: u16) -> Vec<u8> {
     with_nsid(asked(id))
 }
 
@@ -181,7 +181,7 @@ fn unusual_name(id: u16) -> Vec<u8> {
     with_nsid(asked.to_vec().unwrap())
 }
 
-fn with_nsid(mut octets: Vec<u8>) -> Vec<u8> {
+pub(super) fn with_nsid(mut octets: Vec<u8>) -> Vec<u8> {
     octets[11] = 1;
     octets.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0]);
     octets

@@ -3,8 +3,12 @@
 use super::{Bench, config, hold, serve, three};
 use serde_json::json;
 use sidestep::{
-    failover::{Input, State, answers, input::Resolved, overview::overview},
-    model::DnsName,
+    failover::{Input, State, answers, input::Resolved, overview::overview, step},
+    model::{DnsName, Target, Timestamp},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// `primary` has an address, `backup` is a hostname.
@@ -209,4 +213,103 @@ fn records_move_with_the_addresses_and_are_joined() {
     assert_eq!(bench.records(), ["MX 10 mx1", "TXT \"a\""]);
     bench.switch_to("third");
     assert_eq!(bench.records(), [""; 0]);
+}
+
+/// So many services, each with one target, and so many to a zone.
+const THOUSANDS: usize = 5_000;
+const IN_A_ZONE: usize = 5;
+/// What one hostname and all answers take on a busy machine.
+const ALONE: Duration = Duration::from_millis(2);
+const ALL: Duration = Duration::from_millis(100);
+
+/// Thousands of services with a target that is made from a plain one and its number.
+fn thousands(make: impl Fn(&mut Target, usize)) -> Bench {
+    let mut config = config(&[("t", &["192.0.2.1"])]);
+    let target = config.targets.remove("t").unwrap();
+    let service = config.services.remove("www").unwrap();
+    let zone = config.zones.remove(0);
+    for number in 0..THOUSANDS {
+        let apex = format!("zone{}.example", number / IN_A_ZONE);
+        if number % IN_A_ZONE == 0 {
+            let mut zone = zone.clone();
+            zone.name = apex.as_str().into();
+            config.zones.push(zone);
+        }
+        let mut target = target.clone();
+        target.name = format!("target{number}").into();
+        make(&mut target, number);
+        let mut service = service.clone();
+        service.name = format!("service{number}").into();
+        service.names = vec![format!("www{number}.{apex}").into()];
+        service.targets = vec![target.name.clone()];
+        config.targets.insert(target.name.clone(), target);
+        config.services.insert(service.name.clone(), service);
+    }
+    let mut policies = super::Policies::new();
+    policies.add("stay", |_| Ok(hold("stay", 1)));
+    Bench::under(config, policies, "stay")
+}
+
+/// How long one hostname takes among thousands is printed, and bounded by five times what it
+/// takes without optimisation.
+#[test]
+fn a_hostname_among_thousands_costs_little() {
+    const ROUNDS: u32 = 100;
+    let mut bench = thousands(|target, number| {
+        target.addresses.clear();
+        target.cname = Some(format!("lb{number}.example.net").into());
+    });
+    let address = |number| std::net::IpAddr::from(std::net::Ipv4Addr::from(0xc633_6400 + number));
+    let resolve = |bench: &mut Bench, number: u32| {
+        let resolved = Input::Resolved(Resolved {
+            target: format!("target{number}").into(),
+            hostname: format!("lb{number}.example.net").into(),
+            addresses: vec![address(number)],
+            error: None,
+        });
+        let at = Timestamp(super::BEGIN + bench.now_ms);
+        let began = Instant::now();
+        let events = step(&mut bench.state, at, resolved, &bench.policies);
+        let took = began.elapsed();
+        assert_eq!(events.len(), 1, "{events:?}");
+        took
+    };
+    // The first copies the configuration that the reload holds.
+    resolve(&mut bench, 0);
+    let alone: Duration = (1..ROUNDS).map(|number| resolve(&mut bench, number)).sum();
+    let alone = alone / (ROUNDS - 1);
+    let mut held = Duration::ZERO;
+    for number in ROUNDS..2 * ROUNDS {
+        let holds = Arc::clone(&bench.state.world().config);
+        held += resolve(&mut bench, number);
+        drop(holds);
+    }
+    let held = held / ROUNDS;
+    println!("one of {THOUSANDS}: {alone:?}; {held:?} where others hold the configuration");
+    let table = answers(&bench.state);
+    for number in [0, 7, 2 * ROUNDS - 1] {
+        let answer = &table.services[format!("service{number}").as_str()];
+        assert_eq!(answer.addresses, [address(number)]);
+    }
+    assert!(table.services["service200"].addresses.is_empty());
+    assert!(alone < ALONE * 5, "{alone:?}");
+}
+
+/// The same of all answers, whose records need their zones.
+#[test]
+fn thousands_of_zones_are_found_in_their_time() {
+    let mut bench = thousands(|target, _| target.records = vec!["MX 10 mx".to_owned()]);
+    let began = Instant::now();
+    let table = answers(&bench.state);
+    let all = began.elapsed();
+    let began = Instant::now();
+    bench.reload();
+    let reload = began.elapsed();
+    println!("all answers of {THOUSANDS}: {all:?}; a reload: {reload:?}");
+    for number in [0, 7, THOUSANDS - 1] {
+        let answer = &table.services[format!("service{number}").as_str()];
+        let apex = format!("zone{}.example", number / IN_A_ZONE);
+        assert_eq!(answer.origin, Some(apex.as_str().into()));
+    }
+    assert!(all < ALL * 5, "{all:?}");
 }
