@@ -143,7 +143,7 @@ impl Chain<'_> {
     /// The name exists, or a wildcard stands for it.
     fn at_node(&mut self, zone: &Zone, node: Node<'_>) -> Step {
         let here = At::new(self.table, zone, node);
-        if !matches!(self.kind, kind::CNAME | kind::ANY)
+        if fields::follows_alias(self.kind)
             && let Some(alias) = here.rrset(kind::CNAME)
         {
             let target = alias

@@ -17,6 +17,7 @@ pub(super) mod kind {
     pub(in crate::dns) const SOA: u16 = 6;
     pub(in crate::dns) const PTR: u16 = 12;
     pub(in crate::dns) const MX: u16 = 15;
+    pub(in crate::dns) const SIG: u16 = 24;
     pub(in crate::dns) const KEY: u16 = 25;
     pub(in crate::dns) const AAAA: u16 = 28;
     pub(in crate::dns) const SRV: u16 = 33;
@@ -54,6 +55,18 @@ pub(super) fn target_at(kind: u16) -> Option<usize> {
 pub(super) fn target(kind: u16, rdata: &[u8]) -> Option<&[u8]> {
     let from = rdata.get(target_at(kind)?..)?;
     from.get(..name_length(from)?)
+}
+
+/// What may stand beside a CNAME: SIG and KEY (RFC 2181 section 10.1), RRSIG and NSEC (RFC 4035
+/// section 2.5).
+pub(super) fn may_stand_beside_cname(kind: u16) -> bool {
+    matches!(kind, kind::SIG | kind::KEY | kind::RRSIG | kind::NSEC)
+}
+
+/// Whether a CNAME is followed for a question of this type: not for itself, and not for what may
+/// stand beside it.
+pub(super) fn follows_alias(kind: u16) -> bool {
+    !matches!(kind, kind::CNAME | kind::ANY) && !may_stand_beside_cname(kind)
 }
 
 /// Whether the rdata of a type that is known here is well-formed. Others always are.

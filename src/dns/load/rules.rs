@@ -10,6 +10,7 @@ mod services;
 
 use super::{
     super::{
+        fields::may_stand_beside_cname,
         rdata::type_text,
         store::{rrset::RECORD_HEAD_OCTETS, zone::Turn},
     },
@@ -26,11 +27,6 @@ const MAX_SET_OCTETS: usize = 65_000;
 /// A type as it is written.
 pub(super) fn text(kind: u16) -> String {
     type_text(RecordType::from(kind))
-}
-
-/// What may stand beside a CNAME (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
-fn may_stand_beside_cname(kind: u16) -> bool {
-    matches!(kind, kind::KEY | kind::RRSIG | kind::NSEC)
 }
 
 impl Loader<'_> {
@@ -69,6 +65,7 @@ impl Loader<'_> {
                 self.wildcard_delegation(draft, first);
                 self.hosts(draft, set, input);
             }
+            kind::DNAME => self.wildcard_dname(draft, first),
             kind::MX | kind::SRV => self.hosts(draft, set, input),
             kind::SVCB | kind::HTTPS if self.owner_of(draft, first).is_none() => {
                 self.hints_around_services(draft, set);
@@ -169,6 +166,19 @@ impl Loader<'_> {
         if draft.name(first.node).starts_with(b"\x01*") && first.node != 0 {
             let message = "NS records at a wildcard have no meaning (RFC 4592 section 4.2)";
             self.fail_at(first.place, message);
+        }
+    }
+
+    /// What a DNAME at a wildcard means is left open (RFC 6672 section 3.3); here, as in BIND and
+    /// NSD, the wildcard gives names the record, and none below them.
+    fn wildcard_dname(&mut self, draft: &Draft, first: &Entry) {
+        let name = draft.name(first.node);
+        if name.starts_with(b"\x01*") {
+            let name = text_of(name);
+            let message = format!(
+                "a DNAME at the wildcard '{name}' has no effect below the names that it stands for (RFC 6672 section 3.3): write a CNAME, or a DNAME at each of these names"
+            );
+            self.warn_at(first.place, message);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::dns::{
     answer::{At, MAX_ALIASES},
-    fields::kind,
+    fields::{follows_alias, kind},
     name::LookupName,
     reply::Reply,
     settings::Settings,
@@ -205,7 +205,7 @@ impl Answering<'_, '_> {
             };
             let subject = *subject.get_or_insert(Subject::Name(about));
             let here = At::new(self.table, zone, node);
-            if self.kind != kind::CNAME
+            if follows_alias(self.kind)
                 && let Some(alias) = here.rrset(kind::CNAME)
             {
                 if !self.follow(alias)? {

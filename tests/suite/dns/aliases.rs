@@ -158,3 +158,69 @@ fn chains_cross_zones_and_end_after_eight() {
     let dnames = grown.iter().filter(|line| line.contains("DNAME")).count();
     assert_eq!((aliases, dnames), (8, 1), "{grown:?}");
 }
+
+/// What may stand beside a CNAME is asked for there, and not where it leads (RFC 2181 section 10.1,
+/// RFC 4035 section 2.5).
+#[test]
+fn what_may_stand_beside_a_cname_is_answered_from_there() {
+    let text = format!(
+        "{HEAD}c CNAME d\nc KEY \\# 8 0100030501020304\nd KEY \\# 8 0200030501020304\nd A 192.0.2.1\n"
+    );
+    let zones = build(&[("t", Given::File(&text))], &[], &[]).zones.unwrap();
+    check(
+        &zones,
+        &Table::default(),
+        r"
+        ? c.t KEY
+        NOERROR aa
+        c.t. 60 KEY \# 8 0100030501020304
+
+        ? c.t RRSIG
+        NOERROR aa
+        auth t. 30 SOA n. h. 1 1 1 1 30
+
+        ? c.t NSEC
+        NOERROR aa
+        auth t. 30 SOA n. h. 1 1 1 1 30
+
+        ? c.t TYPE24
+        NOERROR aa
+        auth t. 30 SOA n. h. 1 1 1 1 30
+
+        ? c.t NSEC3
+        NOERROR aa
+        c.t. 60 CNAME d.t.
+        auth t. 30 SOA n. h. 1 1 1 1 30
+    ",
+    );
+}
+
+/// RFC 6672 section 3.3 leaves open what it means; BIND, Knot and NSD expand it as any wildcard.
+#[test]
+fn a_dname_at_a_wildcard_is_a_record_of_the_names_that_it_stands_for() {
+    let text = format!("{HEAD}*.x DNAME y\n*.x TXT beside\na.y A 192.0.2.1\n");
+    let zones = build(&[("t", Given::File(&text))], &[], &[]).zones.unwrap();
+    check(
+        &zones,
+        &Table::default(),
+        "
+        ? foo.x.t DNAME
+        NOERROR aa
+        foo.x.t. 60 DNAME y.t.
+
+        ? a.foo.x.t A
+        NOERROR aa
+        auth t. 30 SOA n. h. 1 1 1 1 30
+
+        ? a.foo.x.t TXT
+        NOERROR aa
+        a.foo.x.t. 60 TXT beside
+
+        ? a.*.x.t A
+        NOERROR aa
+        *.x.t. 60 DNAME y.t.
+        a.*.x.t. 60 CNAME a.y.t.
+        a.y.t. 60 A 192.0.2.1
+    ",
+    );
+}

@@ -1,6 +1,8 @@
 //! What UDP threads answer at once is what `Handler::handle` answers, field by field: random zones
 //! and services, random queries.
 
+mod worlds;
+
 use super::{Given, build, table};
 use hickory_proto::{
     op::Message,
@@ -11,177 +13,12 @@ use proptest::{
     sample::{Index, select},
     test_runner::TestRunner,
 };
-use sidestep::{
-    dns::{Asker, Cookies, Handler, Publisher, Settings, Transport, Zones, usual_reply},
-    failover::{AnswerTable, ServiceAnswer},
-    model::CookieSecret,
-};
-use std::{cell::Cell, collections::BTreeMap, net::IpAddr, sync::Arc};
+use sidestep::dns::{Asker, Handler, Publisher, Transport, usual_reply};
+use std::{cell::Cell, net::IpAddr, sync::Arc};
+use worlds::{a_name, published, standing, wire};
 
 const NOW_SECS: u32 = 1_764_000_000;
 const SOURCE: &str = "192.0.2.99";
-const LABELS: [&str; 5] = ["a", "b", "*", "x", "long-label-of-a-name"];
-
-/// A name of one to four labels and an apex.
-fn a_name() -> impl Strategy<Value = String> {
-    let apex = select(vec!["t.", "t.", "t.", "a.t.", "other."]);
-    (prop::collection::vec(select(LABELS.to_vec()), 0..4), apex).prop_map(|(labels, apex)| {
-        labels
-            .iter()
-            .map(|label| format!("{label}."))
-            .collect::<String>()
-            + apex
-    })
-}
-
-/// What stands at a name.
-#[derive(Clone, Debug)]
-enum Standing {
-    Alias(String),
-    Dname(String),
-    Delegation(Vec<String>),
-    Sets(Vec<(u8, u8, String)>),
-    Service(u8),
-}
-
-fn standing() -> impl Strategy<Value = Standing> {
-    let sets = prop::collection::vec((0..9_u8, 1..5_u8, a_name()), 1..4);
-    prop_oneof![
-        3 => a_name().prop_map(Standing::Alias),
-        1 => a_name().prop_map(Standing::Dname),
-        2 => prop::collection::vec(a_name(), 1..4).prop_map(Standing::Delegation),
-        9 => sets.prop_map(Standing::Sets),
-        3 => (0..6_u8).prop_map(Standing::Service),
-    ]
-}
-
-/// Records of an RRset as a zone file has them.
-fn lines(owner: &str, kind: u8, count: u8, target: &str) -> String {
-    let line = |number: u8| match kind {
-        0 => format!("A 192.0.2.{number}"),
-        1 => format!("AAAA 2001:db8::{number}"),
-        2 => format!("MX {number} {target}"),
-        3 => format!("SRV 0 {number} 443 {target}"),
-        4 => format!(
-            "TXT \"{number}\" \"{}\"",
-            "t".repeat(usize::from(number) * 40)
-        ),
-        5 => format!("HTTPS {number} {target} alpn=h2"),
-        6 => format!("HTTPS {number} . alpn=h3"),
-        7 => format!("TYPE65280 \\# 2 00{number:02}"),
-        _ => format!("PTR {target}{number}.t."),
-    };
-    let record = |number| format!("{owner} {} {}\n", 60 + u32::from(kind), line(number));
-    (1..=count).map(record).collect()
-}
-
-/// The zones' texts, the services by number and what each answers.
-fn zones_of(
-    names: &BTreeMap<String, Standing>,
-) -> (BTreeMap<&'static str, String>, Vec<(String, u8)>) {
-    let apexes = ["t.", "a.t.", "other."];
-    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
-    for apex in apexes {
-        let soa = format!("$TTL 60\n{apex} 300 SOA ns1.t. h.{apex} 7 1 1 1 45\n{apex} NS ns1.t.\n");
-        texts.insert(apex, soa);
-    }
-    let mut services = Vec::new();
-    for (name, standing) in names {
-        let below = |apex: &&str| name == *apex || name.ends_with(&format!(".{apex}"));
-        let apex = apexes
-            .into_iter()
-            .filter(below)
-            .max_by_key(|apex| apex.len())
-            .unwrap();
-        let is_apex = name == apex;
-        *texts.get_mut(apex).unwrap() += &match standing {
-            Standing::Alias(target) if !is_apex => format!("{name} CNAME {target}\n"),
-            Standing::Dname(target) if !name.starts_with('*') => format!("{name} DNAME {target}\n"),
-            Standing::Delegation(servers) if !is_apex && !name.starts_with('*') => {
-                let mut text = String::new();
-                for server in servers {
-                    text += &format!("{name} NS {server}\n");
-                }
-                text + format!("{name} DS 1 8 2 {}\n", "ab".repeat(32)).as_str()
-            }
-            Standing::Sets(sets) => {
-                let mut by_kind = BTreeMap::new();
-                for (kind, count, target) in sets {
-                    by_kind.insert(*kind, lines(name, *kind, *count, target));
-                }
-                by_kind.into_values().collect()
-            }
-            Standing::Service(state) => {
-                services.push((name.clone(), *state));
-                format!("{name} TXT \"beside a service\"\n")
-            }
-            _ => String::new(),
-        };
-    }
-    (texts, services)
-}
-
-/// What a service answers in one of its states; nothing where it was not decided.
-fn service_answer(state: u8) -> Option<ServiceAnswer> {
-    let addresses: &[&str] = match state {
-        0 => return None,
-        1 => &["198.51.100.1"],
-        2 => &["2001:db8:9::1", "2001:db8:9::2"],
-        3 => &["198.51.100.1", "198.51.100.2", "2001:db8:9::1"],
-        _ => &["198.51.100.3", "2001:db8:9::3"],
-    };
-    let addresses = addresses.iter().map(|address| address.parse().unwrap());
-    Some(ServiceAnswer {
-        names: Vec::new(),
-        addresses: addresses.collect(),
-        ttl_secs: u32::from(state) * 15,
-        ..ServiceAnswer::default()
-    })
-}
-
-/// Everything published; `None` where the zones are refused.
-fn published(
-    names: &BTreeMap<String, Standing>,
-    serial: Option<u32>,
-) -> Option<(Publisher, Arc<Zones>)> {
-    let (texts, services) = zones_of(names);
-    let given: Vec<_> = texts
-        .iter()
-        .map(|(apex, text)| (apex.trim_end_matches('.'), Given::File(text)))
-        .collect();
-    let owners: Vec<[&str; 1]> = services
-        .iter()
-        .map(|(name, _)| [name.trim_end_matches('.')])
-        .collect();
-    let named: Vec<String> = (0..services.len())
-        .map(|number| format!("s{number}"))
-        .collect();
-    let services_given: Vec<_> = named
-        .iter()
-        .zip(&owners)
-        .map(|(name, owner)| (name.as_str(), &owner[..]))
-        .collect();
-    let zones = Arc::new(build(&given, &services_given, &[]).zones.ok()?);
-    let mut answers = AnswerTable::default();
-    for (name, (_, state)) in named.iter().zip(&services) {
-        if let Some(answer) = service_answer(*state) {
-            answers.services.insert(name.as_str().into(), answer);
-        }
-    }
-    if let Some(serial) = serial {
-        answers.serials.insert("t".into(), serial);
-    }
-    let publisher = Publisher::new();
-    publisher.publish(Arc::clone(&zones), sidestep::dns::Table::from(&answers));
-    let secret: CookieSecret = "e5e973e5a6b2a43f48e7dc849e37bfcf".parse().unwrap();
-    publisher.publish_settings(Settings {
-        identity: Some(Box::from(&b"ns1"[..])),
-        cookies: Some(Cookies::new(secret, &[])),
-        ..Settings::default()
-    });
-    Some((publisher, zones))
-}
-
 /// A query in octets, mostly an ordinary one.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -227,11 +64,7 @@ fn ordinary() -> impl Strategy<Value = Vec<u8>> {
             let mut octets = id.to_be_bytes().to_vec();
             octets.extend([u8::from(rd), (u8::from(ad) << 5) | (u8::from(cd) << 4)]);
             octets.extend([0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())]);
-            for label in name.trim_end_matches('.').split('.') {
-                octets.push(u8::try_from(label.len()).unwrap());
-                octets.extend(label.bytes());
-            }
-            octets.push(0);
+            octets.extend(wire(&name));
             for (index, octet) in octets[12..].iter_mut().enumerate() {
                 if (case >> (index % 64)) & 1 == 1 {
                     octet.make_ascii_uppercase();

@@ -1,18 +1,27 @@
 //! `answer` against a model that is too simple to be fast: a list of records, searched from end
 //! to end for every question, over random zones with delegations, DNAMEs, wildcards and services.
 
-use super::{Given, answers::text_of, build, table};
+mod made;
+mod service;
+
+use super::{Given, answers::text_of, build};
 use hickory_proto::rr::{Name, RecordType};
+use made::{a_name, a_record, a_service, world_of};
 use proptest::prelude::*;
-use sidestep::dns::{Table, answer};
+use service::{SERVICE_TTL_SECS, Service};
+use sidestep::{
+    dns::{Table, answer},
+    failover::AnswerTable,
+};
 use std::{collections::BTreeSet, str::FromStr};
 
 const APEXES: [&str; 3] = ["t", "z.t", "u"];
-const TYPES: [&str; 12] = [
-    "A", "AAAA", "NS", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "SOA", "ANY",
+const TYPES: [&str; 13] = [
+    "A", "AAAA", "NS", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS", "SOA", "ANY", "KEY",
 ];
-/// Long enough for a substitution to be too long.
-const LONG: &str = "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll";
+/// An octet that text escapes, the same in decimal, as zone files have it, and in octal, as
+/// hickory writes it.
+const ODD: &str = r"\007";
 
 #[derive(Clone, Debug)]
 struct Written {
@@ -40,16 +49,6 @@ impl Written {
         }
     }
 }
-
-#[derive(Clone, Debug)]
-struct Service {
-    name: String,
-    owner: String,
-    /// `None` while nothing is decided.
-    addresses: Option<Vec<&'static str>>,
-}
-
-const SERVICE_TTL_SECS: u32 = 7;
 
 #[derive(Clone, Debug, Default)]
 struct World {
@@ -80,6 +79,11 @@ fn apex_of(name: &str) -> Option<&'static str> {
     apexes.max_by_key(|apex| apex.len())
 }
 
+/// How many octets a name has in wire form.
+fn octets(name: &str) -> usize {
+    name.len() + 2 - 3 * name.matches('\\').count()
+}
+
 enum Found {
     Cut(String),
     Dname(String),
@@ -104,13 +108,10 @@ impl World {
     }
 
     fn set(&self, apex: &str, name: &str, kind: &str) -> Vec<(u32, String)> {
-        if matches!(kind, "A" | "AAAA")
-            && let Some(service) = self.service(name)
-        {
-            let addresses = service.addresses.iter().flatten();
-            let of_kind = addresses.filter(|address| address.contains(':') == (kind == "AAAA"));
-            return of_kind
-                .map(|address| (SERVICE_TTL_SECS, (*address).to_owned()))
+        if let Some(data) = self.service(name).and_then(|service| service.set(kind)) {
+            return data
+                .into_iter()
+                .map(|one| (SERVICE_TTL_SECS, one))
                 .collect();
         }
         let of_kind = |record: &&Written| record.owner == name && record.kind == kind;
@@ -212,7 +213,7 @@ impl World {
                     }
                     let prefix = name.strip_suffix(&above).unwrap();
                     let substituted = format!("{prefix}{}", target.trim_end_matches('.'));
-                    if substituted.len() + 2 > 255 {
+                    if octets(&substituted) > 255 {
                         rcode = "YXDOMAIN";
                         break;
                     }
@@ -222,7 +223,7 @@ impl World {
                 }
                 Found::At(node) => {
                     let alias = self.set(apex, &node, "CNAME");
-                    if !alias.is_empty() && !matches!(kind, "CNAME" | "ANY") {
+                    if !alias.is_empty() && !matches!(kind, "CNAME" | "ANY" | "KEY") {
                         if hop == 8 {
                             break;
                         }
@@ -264,6 +265,7 @@ impl World {
             "A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "SRV", "DNAME", "DS", "HTTPS",
         ];
         let kind = match kind {
+            "ANY" if service.is_some_and(|service| service.alias().is_some()) => "CNAME",
             "ANY" if service.is_some() => *["A", "AAAA"]
                 .iter()
                 .find(|kind| undecided || !self.set(apex, node, kind).is_empty())
@@ -321,91 +323,12 @@ impl World {
     }
 }
 
-fn a_name() -> impl Strategy<Value = String> {
-    let label = prop_oneof![
-        4 => Just("a"), 4 => Just("b"), 3 => Just("*"), 2 => Just("z"), 1 => Just(LONG),
-    ];
-    let labels = prop::collection::vec(label, 0..4);
-    let apex = prop_oneof![4 => Just("t"), 2 => Just("u"), 1 => Just("elsewhere")];
-    (labels, apex).prop_map(|(mut labels, apex)| {
-        labels.push(apex);
-        labels.join(".")
-    })
-}
-
-fn a_record() -> impl Strategy<Value = Written> {
-    let kind = prop::sample::select(vec![
-        "A", "A", "AAAA", "NS", "NS", "CNAME", "CNAME", "DNAME", "MX", "TXT", "SRV", "HTTPS", "DS",
-    ]);
-    let ttl_secs = prop::sample::select(vec![60, 300]);
-    (a_name(), ttl_secs, kind, a_name()).prop_map(|(owner, ttl_secs, kind, target)| Written {
-        owner,
-        ttl_secs,
-        kind,
-        target,
-    })
-}
-
-fn a_service() -> impl Strategy<Value = (String, Option<Vec<&'static str>>)> {
-    let addresses = prop::sample::select(vec![
-        None,
-        Some(vec!["198.51.100.1", "2001:db8::2"]),
-        Some(vec!["198.51.100.1", "198.51.100.2"]),
-    ]);
-    (a_name(), addresses)
-}
-
-/// Takes records and services one by one, and leaves out what would be refused.
-fn world_of(records: Vec<Written>, services: Vec<(String, Option<Vec<&'static str>>)>) -> World {
-    let mut world = World::default();
-    for (number, (owner, addresses)) in services.into_iter().enumerate() {
-        if apex_of(&owner).is_some() && world.service(&owner).is_none() {
-            world.services.push(Service {
-                name: format!("s{number}"),
-                owner,
-                addresses,
-            });
-        }
-    }
-    for apex in APEXES {
-        for kind in ["SOA", "NS"] {
-            world.records.push(Written {
-                owner: apex.into(),
-                ttl_secs: 60,
-                kind,
-                target: "n".into(),
-            });
-        }
-    }
-    for record in records {
-        let Some(apex) = apex_of(&record.owner) else {
-            continue;
-        };
-        let owner = &record.owner;
-        let at = |kinds: &[&str]| {
-            let mut beside = world.records.iter().filter(|other| other.owner == *owner);
-            beside.any(|other| kinds.contains(&other.kind))
-        };
-        let served = |below_only: bool| {
-            let owners = world.services.iter().map(|service| &service.owner);
-            let mut owners = owners.filter(|name| apex_of(name) == Some(apex));
-            owners.any(|name| within(name, owner) && !(below_only && name == owner))
-        };
-        let anything = world.records.iter().any(|other| other.owner == *owner);
-        let refused = match record.kind {
-            "CNAME" => anything || world.service(owner).is_some(),
-            "DNAME" => at(&["CNAME", "DNAME"]) || owner != apex && at(&["NS"]) || served(true),
-            "NS" => {
-                at(&["CNAME"])
-                    || owner != apex && (owner.starts_with("*.") || at(&["DNAME"]) || served(false))
-            }
-            _ => at(&["CNAME"]),
-        };
-        if !refused {
-            world.records.push(record);
-        }
-    }
-    world
+fn name_of(name: &str) -> Name {
+    let labels = name.split('.').map(|label| match label {
+        ODD => &b"\x07"[..],
+        plain => plain.as_bytes(),
+    });
+    Name::from_labels(labels).unwrap()
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
@@ -435,16 +358,16 @@ proptest! {
         let loaded = build(&zones, &services, &[]);
         prop_assert!(loaded.zones.is_ok(), "{:?}\n{:?}", loaded.zones.err(), texts);
         let zones = loaded.zones.unwrap();
-        let decided: Vec<(&str, &[&str], u32)> = world.services.iter().filter_map(|service| {
-            Some((service.name.as_str(), service.addresses.as_deref()?, SERVICE_TTL_SECS))
-        }).collect();
-        let table: Table = table(1, &decided);
+        let decided = world.services.iter().filter_map(|service| {
+            Some((service.name.as_str().into(), service.answer()?))
+        });
+        let table = Table::from(&AnswerTable { seq: 1, services: decided.collect(), ..AnswerTable::default() });
         // Every name that is written is asked for, too, with what it leads to.
         let written = world.records.iter().flat_map(|record| {
             [(record.owner.clone(), record.kind), (record.owner.clone(), "A"), (format!("a.{}", record.owner), "A"), (record.target.clone(), "AAAA")]
         });
-        for (name, kind) in questions.into_iter().chain(written).filter(|(name, _)| name.len() < 254) {
-            let qname = Name::from_ascii(format!("{name}.")).unwrap();
+        for (name, kind) in questions.into_iter().chain(written).filter(|(name, _)| octets(name) <= 255) {
+            let qname = name_of(&name);
             let found = answer(&zones, &table, &qname, RecordType::from_str(kind).unwrap());
             let said = world.ask(&name, kind);
             let expect: Vec<String> = [vec![said.head], sorted(said.answers), sorted(said.authority), sorted(said.additional)].concat();

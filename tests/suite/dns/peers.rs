@@ -4,16 +4,21 @@
 //! Started by `tests/peers/answers.sh`, since it needs those servers. What differs must be in
 //! `tests/peers/answers.differences` with a reason, and what stands there must still differ.
 
+mod about;
+mod additional;
 mod battery;
 mod compare;
 mod exchange;
 mod ledger;
+mod onward;
 mod servers;
 mod wire;
 
 use super::random::{Chance, Labels, World};
-use compare::{About, Outcome, compare};
+use about::About;
+use compare::{Outcome, compare};
 use ledger::Ledger;
+use onward::{Question, Told};
 use servers::Server;
 use std::{
     collections::BTreeSet,
@@ -61,7 +66,7 @@ fn questions(
     count: usize,
     chance: &mut Chance,
     with_sizes: bool,
-) -> Vec<(usize, Asking)> {
+) -> Vec<Question> {
     let one = |chance: &mut Chance| {
         let world = chance.below(worlds.len());
         let (name, kind) = worlds[world].question(chance);
@@ -83,61 +88,35 @@ fn questions(
     (0..count).map(|_| one(chance)).collect()
 }
 
-/// Asks every server everything, all at the same time, and compares.
+/// Asks every server everything and compares.
 fn ask_all(
     worlds: &[World],
     servers: &[Server],
     transport: &str,
-    questions: &[(usize, Asking)],
+    questions: &[Question],
     ledger: &mut Ledger,
 ) {
-    let octets: Vec<_> = questions
-        .iter()
-        .map(|(_, asking)| asking.octets())
-        .collect();
-    let replies: Vec<Vec<Vec<u8>>> = std::thread::scope(|scope| {
-        let asking: Vec<_> = servers
-            .iter()
-            .map(|server| {
-                let octets = &octets;
-                scope.spawn(move || match transport {
-                    "udp" => exchange::over_udp(server.address, octets),
-                    _ => exchange::over_tcp(server.address, octets),
-                })
-            })
+    let (all, vouchers) = onward::ask(worlds, servers, transport, questions);
+    for ((world, asking), said) in questions.iter().zip(&all) {
+        let about = About::of(&worlds[*world], transport, asking, &said[0].whole);
+        let found: Vec<_> = (1..said.len())
+            .map(|peer| compare(&said[0], &said[peer], &about, &vouchers, peer))
             .collect();
-        let both = asking.into_iter().zip(servers);
-        both.map(|(replies, server)| {
-            let replies = replies.join().unwrap();
-            replies.unwrap_or_else(|why| panic!("{} over {transport}: {why}", server.name))
-        })
-        .collect()
-    });
-    for (index, (world, asking)) in questions.iter().enumerate() {
-        let outcomes: Vec<_> = replies
-            .iter()
-            .map(|replies| Outcome::of(Some(&replies[index])))
-            .collect();
-        let about = About::of(&worlds[*world], transport, asking, &outcomes[0]);
-        let found: Vec<_> = outcomes[1..]
-            .iter()
-            .map(|theirs| compare(&outcomes[0], theirs, &about))
-            .collect();
-        ledger.take(&about.class, &found, &|| {
-            told(&asking.to_string(), &outcomes)
-        });
+        ledger.take(&about.class, &found, &|| told(&asking.to_string(), said));
     }
 }
 
 /// A query and what came of it.
-fn told(query: &str, outcomes: &[Outcome]) -> String {
+fn told(query: &str, said: &[Told]) -> String {
     let mut text = format!("  ? {query}\n");
-    for (name, outcome) in servers::NAMES.iter().zip(outcomes) {
-        text += &match outcome {
-            Outcome::Silence => format!("    {name}: silence\n"),
-            Outcome::Unreadable(why) => format!("    {name}: {why}\n"),
-            Outcome::Read(reply) => format!("    {name}: {reply}\n"),
-        };
+    for (name, said) in servers::NAMES.iter().zip(said) {
+        for (word, outcome) in [("", &said.first), (" in all", &said.whole)] {
+            text += &match outcome {
+                Outcome::Silence => format!("    {name}{word}: silence\n"),
+                Outcome::Unreadable(why) => format!("    {name}{word}: {why}\n"),
+                Outcome::Read(reply) => format!("    {name}{word}: {reply}\n"),
+            };
+        }
     }
     text
 }

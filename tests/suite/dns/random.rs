@@ -4,20 +4,23 @@
 //! server, over a small alphabet so that random names meet: parent and child, a zone beside them,
 //! and zones under them that nobody delegated. They hold wildcards at every depth, empty
 //! non-terminals, delegations with every kind of glue, aliases that chain, loop, dangle and leave
-//! the zone, and RRsets that fit no UDP message. They break no rule that makes a server refuse
-//! them: what is refused is for `zones.rs`.
+//! the zone, labels of octets that are no letters, names as long as a name may be and aliases that
+//! would make them longer, and RRsets that fit no UDP message. They break no rule that makes a
+//! server refuse them: what is refused is for `zones.rs`.
 
 mod chance;
 mod labels;
 mod loaded;
 mod records;
+mod services;
 mod shapes;
 
 pub(super) use chance::Chance;
 pub(super) use labels::Labels;
 
 use records::RrSets;
-use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
+use services::WorldService;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The types that questions are about, beside those that no zone holds.
 const ASKED_KINDS: [u16; 22] = [
@@ -25,6 +28,15 @@ const ASKED_KINDS: [u16; 22] = [
 ];
 /// Few labels, so that random names are often names that exist, or next to one.
 const ALPHABET: [&str; 3] = ["a", "b", "c"];
+/// Labels that text must escape, or that look like something else.
+const ODD_LABELS: [&[u8]; 6] = [
+    b"a.b",
+    b"\\",
+    b"\0\x01",
+    b"\"; (@$)\"",
+    b"A\xe4\xff",
+    b"\\042",
+];
 
 /// Zones on one server, and the services that lie over them.
 #[derive(Clone, Debug)]
@@ -41,16 +53,6 @@ pub(super) struct WorldZone {
     pub(super) apex: Labels,
     nodes: BTreeMap<Labels, RrSets>,
     seed: u64,
-}
-
-/// A service of one target.
-#[derive(Clone, Debug)]
-pub(super) struct WorldService {
-    pub(super) name: String,
-    /// Names under its control, in lower case.
-    pub(super) owners: Vec<Labels>,
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) ttl_secs: u32,
 }
 
 impl World {
@@ -82,57 +84,10 @@ impl World {
             services: Vec::new(),
             names,
         };
-        for number in 0..3 {
-            world.add_service(&format!("s{number}"), &mut chance);
-        }
+        world.add_services(&mut chance);
         world.names.sort();
         world.names.dedup();
         world
-    }
-
-    fn add_service(&mut self, name: &str, chance: &mut Chance) {
-        let mut owners: Vec<Labels> = Vec::new();
-        for _ in 0..=chance.below(2) {
-            let zone = chance.pick(&self.zones);
-            let owner = match chance.below(6) {
-                0 => zone.apex.clone(),
-                1..=3 => chance
-                    .pick(&zone.nodes.keys().cloned().collect::<Vec<_>>())
-                    .clone(),
-                _ => chance.name_under(&zone.apex),
-            };
-            let owner = owner.lower();
-            let is_ours = self
-                .zone_of(&owner)
-                .is_some_and(|held| held.apex == zone.apex);
-            let taken = self
-                .services
-                .iter()
-                .any(|other| other.owners.contains(&owner));
-            if is_ours && !taken && !owners.contains(&owner) && zone.takes_service(&owner) {
-                owners.push(owner);
-            }
-        }
-        if owners.is_empty() {
-            return;
-        }
-        let number = chance.below(200);
-        let mut addresses = vec![format!("198.51.100.{number}").parse().unwrap()];
-        match chance.below(4) {
-            0 => addresses = vec![format!("2001:db8:5::{number:x}").parse().unwrap()],
-            1 => {}
-            _ => addresses.push(format!("2001:db8:5::{number:x}").parse().unwrap()),
-        }
-        if chance.one_in(4) {
-            addresses.push(format!("198.51.100.{}", number + 1).parse().unwrap());
-        }
-        self.names.extend(owners.iter().cloned());
-        self.services.push(WorldService {
-            name: name.to_owned(),
-            owners,
-            addresses,
-            ttl_secs: *chance.pick(&[1, 5, 30, 120]),
-        });
     }
 
     /// The zone that holds a name: the one with the longest apex.
@@ -149,15 +104,7 @@ impl World {
         above.any(|zone| zone.nodes.keys().any(below))
     }
 
-    /// The service that owns the addresses of a name.
-    pub(super) fn service_of(&self, name: &Labels) -> Option<&WorldService> {
-        let lower = name.lower();
-        self.services
-            .iter()
-            .find(|service| service.owners.contains(&lower))
-    }
-
-    /// A zone as a file, all names absolute. With the services' addresses as static records it
+    /// A zone as a file, all names absolute. With what the services answer as static records it
     /// is what a server without services has to hold to answer the same.
     pub(super) fn zone_text(&self, zone: &WorldZone, with_services: bool) -> String {
         let mut nodes = zone.nodes.clone();
@@ -168,7 +115,7 @@ impl World {
                         .zone_of(owner)
                         .is_some_and(|held| held.apex == zone.apex)
                     {
-                        records::serve(nodes.entry(owner.clone()).or_default(), service);
+                        service.lie_over(nodes.entry(owner.clone()).or_default());
                     }
                 }
             }
@@ -248,15 +195,25 @@ impl WorldZone {
         false
     }
 
+    /// Whether a name is at or below a delegation.
+    pub(super) fn is_delegated(&self, name: &Labels) -> bool {
+        let mut name = name.lower();
+        while name.0.len() > self.apex.0.len() {
+            if self
+                .nodes
+                .get(&name)
+                .is_some_and(|sets| sets.contains_key("NS"))
+            {
+                return true;
+            }
+            name = name.parent();
+        }
+        false
+    }
+
     fn has_below(&self, name: &Labels) -> bool {
         let below = |other: &Labels| other != name && other.is_within(name);
         self.nodes.keys().any(below)
-    }
-
-    /// Whether a service may have this name: it is no alias and no
-    /// wildcard, and below nothing that covers it.
-    fn takes_service(&self, name: &Labels) -> bool {
-        self.is_open(name) && !name.0.contains(&b"*".to_vec())
     }
 
     fn put(&mut self, owner: &Labels, kind: &'static str, ttl_secs: u32, data: Vec<String>) {
@@ -275,8 +232,12 @@ impl Chance {
     fn name_under(&mut self, apex: &Labels) -> Labels {
         let mut name = apex.clone();
         for _ in 0..=self.below(4).min(self.below(4)) {
-            let label = if self.one_in(9) { "*" } else { self.label() };
-            name = name.child(label.as_bytes());
+            let label = match self.below(36) {
+                0..=3 => b"*",
+                4 => *self.pick(&ODD_LABELS),
+                _ => self.label().as_bytes(),
+            };
+            name = name.child(label);
         }
         name
     }

@@ -114,6 +114,13 @@ fn what_is_never_answered_is_warned_about() {
 }
 
 #[test]
+fn a_dname_at_a_wildcard_is_warned_about() {
+    let expect = "5:1: a DNAME at the wildcard '*.w.example.com' has no effect below the names that it stands for (RFC 6672 section 3.3): write a CNAME, or a DNAME at each of these names";
+    assert_eq!(judged("*.w DNAME x", &[]), (true, vec![expect.to_owned()]));
+    assert_eq!(judged("d.*.w DNAME x", &[]), (true, vec![]));
+}
+
+#[test]
 fn hosts_that_are_aliases_are_warned_about() {
     let alias = |line: usize, kind: &str| {
         format!(

@@ -2,10 +2,16 @@
 
 use super::{
     super::{Draft, Entry, Loader, LookupName, kind, text_of},
-    may_stand_beside_cname, text,
+    text,
 };
 use crate::{
-    dns::{answer::MAX_ALIASES, fields, hints::goes_around, store::zone::Turn, zone_file::Place},
+    dns::{
+        answer::MAX_ALIASES,
+        fields::{self, may_stand_beside_cname},
+        hints::goes_around,
+        store::zone::Turn,
+        zone_file::Place,
+    },
     model::ServiceName,
 };
 

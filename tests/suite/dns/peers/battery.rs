@@ -2,9 +2,11 @@
 
 use super::{
     super::random::{Labels, World},
-    compare::{About, Outcome, compare},
+    about::About,
+    compare::{Outcome, compare},
     exchange,
     ledger::Ledger,
+    onward::{Told, Vouchers},
     servers::Server,
     told,
     wire::{Asking, Edns},
@@ -52,11 +54,12 @@ pub(super) fn ask_all(servers: &[Server], world: &World, ledger: &mut Ledger) {
     });
     let mut outcomes: Vec<_> = outcomes.into_iter().map(Vec::into_iter).collect();
     for (name, octets) in &cases {
-        let outcomes: Vec<Outcome> = outcomes.iter_mut().filter_map(Iterator::next).collect();
+        let outcomes = outcomes.iter_mut().filter_map(Iterator::next);
+        let outcomes: Vec<Told> = outcomes.map(Told::of).collect();
         let about = About::odd(world, name);
-        let found: Vec<_> = outcomes[1..]
-            .iter()
-            .map(|theirs| compare(&outcomes[0], theirs, &about))
+        let nobody = Vouchers::new();
+        let found: Vec<_> = (1..outcomes.len())
+            .map(|peer| compare(&outcomes[0], &outcomes[peer], &about, &nobody, peer))
             .collect();
         let query = || told(&format!("{name}: {octets:02x?}"), &outcomes);
         ledger.take(&about.class, &found, &query);

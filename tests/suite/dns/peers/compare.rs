@@ -1,8 +1,10 @@
 //! What differs between two replies, and what the comparison is about.
 
 use super::{
-    super::random::{Labels, World},
-    wire::{Asking, Opt, Record, Reply},
+    about::About,
+    additional,
+    onward::{Told, Vouchers},
+    wire::{Opt, Record, Reply},
 };
 use std::collections::BTreeMap;
 
@@ -10,16 +12,14 @@ const QR_OPCODE: u16 = 0xf800;
 const AA: u16 = 0x400;
 const TC: u16 = 0x200;
 const CNAME: u16 = 5;
-const DNAME: u16 = 39;
-const NS: u16 = 2;
 const SOA: u16 = 6;
-const DS: u16 = 43;
-/// More aliases in a row than every server follows.
-const LONG: usize = 4;
+/// Extended errors (RFC 8914).
+const EXTENDED_ERROR: u16 = 15;
 /// So many octets below the limit a reply is nearly too large.
 const NEAR: usize = 40;
 
 /// What a server did with a query.
+#[derive(Clone)]
 pub(super) enum Outcome {
     Silence,
     Unreadable(String),
@@ -34,45 +34,89 @@ impl Outcome {
             Some(Err(why)) => Self::Unreadable(why),
         }
     }
+
+    pub(super) fn read(&self) -> Option<&Reply> {
+        match self {
+            Self::Read(reply) => Some(reply),
+            Self::Silence | Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// How a field of ours differs from a peer's, by field.
-pub(super) type Differences = BTreeMap<&'static str, String>;
+pub(super) type Differences = BTreeMap<String, String>;
 
-/// Compares field by field.
-pub(super) fn compare(ours: &Outcome, theirs: &Outcome, about: &About<'_>) -> Differences {
+/// Compares field by field what we say and what the peer at `place` says.
+pub(super) fn compare(
+    ours: &Told,
+    theirs: &Told,
+    about: &About<'_>,
+    vouchers: &Vouchers,
+    place: usize,
+) -> Differences {
     let mut found = Differences::new();
-    let (ours, theirs) = match (ours, theirs) {
-        (Outcome::Read(ours), Outcome::Read(theirs)) => (ours, theirs),
+    match (&ours.first, &theirs.first) {
+        (Outcome::Read(one), Outcome::Read(two)) => {
+            heads(one, two, &mut found);
+            truncation(ours, theirs, about.limit, &mut found);
+            opts(one.opt.as_ref(), two.opt.as_ref(), &mut found);
+        }
         (Outcome::Silence, Outcome::Silence) => return found,
-        (Outcome::Unreadable(why), _) => {
-            found.insert("message", format!("ours: {why}"));
+        (one, two) => {
+            note(&mut found, "message", true, || missing(one, two));
             return found;
         }
-        (_, Outcome::Unreadable(why)) => {
-            found.insert("message", format!("theirs: {why}"));
-            return found;
+    }
+    match (&ours.whole, &theirs.whole) {
+        (Outcome::Read(one), Outcome::Read(two)) => {
+            sections(one, two, about, &mut found);
+            for (what, shape) in additional::differences((one, two), about, vouchers, place) {
+                note(&mut found, &format!("additional {what}"), true, || shape);
+            }
         }
-        (Outcome::Silence, _) => {
-            found.insert("message", "ours is missing".into());
-            return found;
-        }
-        (_, Outcome::Silence) => {
-            found.insert("message", "theirs is missing".into());
-            return found;
-        }
-    };
-    let mut note = |field, differs: bool, shape: String| {
-        if differs {
-            found.insert(field, shape);
-        }
-    };
-    let (one, two) = (ours.rcode, theirs.rcode);
-    note("rcode", one != two, format!("{} {}", word(one), word(two)));
+        (one, two) => note(&mut found, "message", true, || missing(one, two)),
+    }
+    if !about.is_any {
+        chains(ours, theirs, &mut found);
+    }
+    // What we say must agree with itself, too.
+    if let Some(fault) = additional::fault_of_fit(&ours.first, &ours.uncut, about.limit) {
+        note(&mut found, "fit", true, || fault.to_owned());
+    }
+    if about.is_any && !is_one_set(ours) {
+        note(&mut found, "any", true, || "not one RRset".to_owned());
+    }
+    found
+}
+
+fn note(found: &mut Differences, field: &str, differs: bool, shape: impl FnOnce() -> String) {
+    if differs {
+        found.insert(field.to_owned(), shape());
+    }
+}
+
+fn missing(ours: &Outcome, theirs: &Outcome) -> String {
+    match (ours, theirs) {
+        (Outcome::Unreadable(why), _) => format!("ours: {why}"),
+        (_, Outcome::Unreadable(why)) => format!("theirs: {why}"),
+        (Outcome::Silence, _) => "ours is missing".into(),
+        _ => "theirs is missing".into(),
+    }
+}
+
+/// Whether we answered ANY with what we answer the type with that we chose.
+fn is_one_set(ours: &Told) -> bool {
+    match (ours.uncut.read(), ours.whole.read()) {
+        (Some(any), Some(chosen)) => any.answer == chosen.answer,
+        _ => true,
+    }
+}
+
+/// The header and the question.
+fn heads(ours: &Reply, theirs: &Reply, found: &mut Differences) {
     for (field, flag) in [
         ("opcode", QR_OPCODE),
         ("aa", AA),
-        ("tc", TC),
         ("rd", 0x100),
         ("ra", 0x80),
         ("z", 0x40),
@@ -80,67 +124,102 @@ pub(super) fn compare(ours: &Outcome, theirs: &Outcome, about: &About<'_>) -> Di
         ("cd", 0x10),
     ] {
         let (one, two) = (ours.flags & flag, theirs.flags & flag);
-        // Two ways to compress names are a few octets apart.
-        let is_near = flag == TC && ours.octets.max(theirs.octets) + NEAR > about.limit;
-        let near = if is_near { " near" } else { "" };
-        note(
-            field,
-            one != two,
-            format!("{} {}{near}", one / flag, two / flag),
-        );
+        let shape = || format!("{} {}", one / flag, two / flag);
+        note(found, field, one != two, shape);
     }
     let (one, two) = (&ours.question, &theirs.question);
-    note("question", one != two, shape_of(one.len(), two.len()));
-    let is_cut = ours.is(TC) || theirs.is(TC);
-    // Knot adds a host once for each record that names it, and a CNAME once more where a chain
-    // comes by again; ours stand once.
-    let [answer, additional] = [&theirs.answer, &theirs.additional].map(|section| {
-        let mut once = section.clone();
-        once.dedup();
-        once
+    note(found, "question", one != two, || {
+        shape_of(one.len(), two.len())
     });
-    for (field, one, two) in [
-        ("answer", &ours.answer, &answer),
-        ("authority", &ours.authority, &theirs.authority),
-        ("additional", &ours.additional, &additional),
-    ] {
-        if one != two {
-            let shape = match field {
-                _ if is_cut => "cut".to_owned(),
-                "additional" => about.shape_of_additional(one, two),
-                _ => shape(one, two),
-            };
-            note(field, true, shape);
-        }
-    }
-    match (&ours.opt, &theirs.opt) {
-        (Some(one), Some(two)) => {
-            note(
-                "opt-size",
-                one.size != two.size,
-                shape_of(one.size, two.size),
-            );
-            let (a, b) = (one.version, two.version);
-            note("opt-version", a != b, format!("{a} {b}"));
-            let (a, b) = (one.flags, two.flags);
-            note("opt-flags", a != b, format!("{a:04x} {b:04x}"));
-            // Of the same second, all servers with one secret make the same cookie (RFC 9018).
-            let with_cookies = time_of_cookie(one) == time_of_cookie(two);
-            let (a, b) = (options(one, with_cookies), options(two, with_cookies));
-            note("opt-options", a != b, format!("{a} {b}"));
-        }
-        (None, None) => {}
-        (one, _) => {
-            let shape = if one.is_some() { "more" } else { "less" };
-            note("opt", true, shape.into());
-        }
-    }
-    found
 }
 
-/// Option codes and contents; of cookies the length, where they hold another time.
+/// TC; `tight` where all that there is to say is about as large as the message may be.
+fn truncation(ours: &Told, theirs: &Told, limit: usize, found: &mut Differences) {
+    let tc = |told: &Told| u16::from(told.first.read().is_some_and(|reply| reply.is(TC)));
+    let octets = |told: &Told| told.uncut.read().map_or(0, |reply| reply.octets);
+    let (one, two) = (tc(ours), tc(theirs));
+    // Two ways to compress names are a few octets apart.
+    let is_tight = octets(ours).max(octets(theirs)) + NEAR > limit;
+    let tight = if is_tight { " tight" } else { "" };
+    note(found, "tc", one != two, || format!("{one} {two}{tight}"));
+}
+
+/// Code, answer and authority.
+fn sections(ours: &Reply, theirs: &Reply, about: &About<'_>, found: &mut Differences) {
+    let (one, two) = (ours.rcode, theirs.rcode);
+    note(found, "rcode", one != two, || {
+        format!("{} {}", word(one), word(two))
+    });
+    // Knot tells a CNAME once more where a chain comes by again; ours stand once.
+    let mut answer = theirs.answer.clone();
+    answer.dedup();
+    note(found, "answer", ours.answer != answer, || {
+        shape(&ours.answer, &answer)
+    });
+    let mut authority = theirs.authority.clone();
+    for soa in authority.iter_mut().filter(|record| record.kind == SOA) {
+        // They know no services: what follows is compared with what they would say.
+        let ttl = soa.ttl.min(about.ceiling_secs(ours));
+        note(found, "service ttl", ttl != soa.ttl, || "lower".to_owned());
+        soa.ttl = ttl;
+    }
+    note(found, "authority", ours.authority != authority, || {
+        shape(&ours.authority, &authority)
+    });
+}
+
+/// How far aliases were followed: how many, ours and theirs; `further` where ours are more, which
+/// is no fault where both come to the same end.
+fn chains(ours: &Told, theirs: &Told, found: &mut Differences) {
+    let links = |told: &Told| {
+        let reply = told.uncut.read();
+        let answer = reply.into_iter().flat_map(|reply| &reply.answer);
+        let mut aliases: Vec<_> = answer.filter(|record| record.kind == CNAME).collect();
+        aliases.dedup();
+        aliases.len()
+    };
+    let (one, two) = (links(ours), links(theirs));
+    note(found, "chain", one != two, || {
+        let further = if one > two { " further" } else { "" };
+        format!("{one} {two}{further}")
+    });
+}
+
+fn opts(ours: Option<&Opt>, theirs: Option<&Opt>, found: &mut Differences) {
+    let (one, two) = match (ours, theirs) {
+        (Some(one), Some(two)) => (one, two),
+        (None, None) => return,
+        (one, _) => {
+            let shape = if one.is_some() { "more" } else { "less" };
+            return note(found, "opt", true, || shape.to_owned());
+        }
+    };
+    note(found, "opt-size", one.size != two.size, || {
+        shape_of(one.size, two.size)
+    });
+    let (a, b) = (one.version, two.version);
+    note(found, "opt-version", a != b, || format!("{a} {b}"));
+    let (a, b) = (one.flags, two.flags);
+    note(found, "opt-flags", a != b, || format!("{a:04x} {b:04x}"));
+    let explains = |opt: &Opt| opt.options.iter().any(|(code, _)| *code == EXTENDED_ERROR);
+    let (a, b) = (explains(one), explains(two));
+    note(found, "opt-error", a != b, || {
+        format!("{} {}", u8::from(a), u8::from(b))
+    });
+    // Of the same second, all servers with one secret make the same cookie (RFC 9018).
+    let with_cookies = time_of_cookie(one) == time_of_cookie(two);
+    let (a, b) = (options(one, with_cookies), options(two, with_cookies));
+    note(found, "opt-options", a != b, || format!("{a} {b}"));
+}
+
+/// Option codes and contents but for extended errors; of cookies the length, where they hold
+/// another time.
 fn options(opt: &Opt, with_cookies: bool) -> String {
-    let words = opt.options.iter().map(|(code, data)| match code {
+    let others = opt
+        .options
+        .iter()
+        .filter(|(code, _)| *code != EXTENDED_ERROR);
+    let words = others.map(|(code, data)| match code {
         10 if with_cookies => format!("{code}:{data:02x?}"),
         10 => format!("{code}:{}octets", data.len()),
         _ => format!("{code}:{}", String::from_utf8_lossy(data).escape_debug()),
@@ -196,7 +275,7 @@ fn shape(ours: &[Record], theirs: &[Record]) -> String {
     shape.to_owned()
 }
 
-fn word(rcode: u16) -> String {
+pub(super) fn word(rcode: u16) -> String {
     let words = [
         "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
         "NXRRSET", "NOTAUTH", "NOTZONE",
@@ -206,119 +285,5 @@ fn word(rcode: u16) -> String {
         None if rcode == 16 => "BADVERS".into(),
         None if rcode == 23 => "BADCOOKIE".into(),
         None => rcode.to_string(),
-    }
-}
-
-/// What a comparison is about.
-pub(super) struct About<'w> {
-    world: &'w World,
-    /// What was asked, and what we said to it.
-    pub(super) class: String,
-    /// The size that a reply may have, in octets.
-    limit: usize,
-    /// The apex of the zone that the last name of the answer is in.
-    home: Option<&'w Labels>,
-}
-
-impl<'w> About<'w> {
-    pub(super) fn odd(world: &'w World, name: &str) -> Self {
-        Self {
-            world,
-            class: format!("odd {name}"),
-            limit: 1_232,
-            home: None,
-        }
-    }
-
-    pub(super) fn of(world: &'w World, transport: &str, asking: &Asking, ours: &Outcome) -> Self {
-        let kind = match asking.kind {
-            255 => "any",
-            43 => "ds",
-            64 | 65 => "svcb",
-            24 | 25 | 46 | 47 | 50 => "sig",
-            128..=254 => "meta",
-            _ => "type",
-        };
-        let mut about = Self {
-            world,
-            class: format!("{transport} {kind}"),
-            limit: asking.limit(transport),
-            home: None,
-        };
-        if let Outcome::Read(reply) = ours {
-            about.tell(asking, reply);
-        }
-        about
-    }
-
-    /// The zone that answers for a name: for DS at an apex the one above.
-    fn apex_of(&self, name: &Labels, kind: u16) -> Option<&'w Labels> {
-        let zone = self.world.zone_of(name)?;
-        let of_parent = kind == DS && name.lower() == zone.apex;
-        let parent = of_parent.then(|| self.world.zone_of(&name.parent()));
-        Some(&parent.flatten().unwrap_or(zone).apex)
-    }
-
-    fn tell(&mut self, asking: &Asking, reply: &Reply) {
-        let has = |records: &[Record], kind| records.iter().any(|record| record.kind == kind);
-        // A DNAME says where it leads once more in the CNAME beside it.
-        let follows = asking.kind != CNAME;
-        let aliases: Vec<&Record> = reply.answer.iter().filter(|_| follows).collect();
-        let aliases = aliases.into_iter().filter(|record| record.kind == CNAME);
-        let names: Vec<&Labels> = aliases.filter_map(|alias| alias.target.as_ref()).collect();
-        let is_link = |record: &&Record| matches!(record.kind, CNAME | DNAME);
-        let links = reply.answer.iter().filter(is_link).count();
-        let outcome = match reply.rcode {
-            _ if reply.is(TC) => "cut",
-            0 if names.is_empty() && !reply.answer.is_empty() => "positive",
-            0 if reply.answer.len() > links => "positive",
-            3 => "nxdomain",
-            0 if has(&reply.authority, SOA) => "nodata",
-            0 if has(&reply.authority, NS) => "referral",
-            0 => "open",
-            rcode => &word(rcode),
-        };
-        self.class += &format!(" {outcome}");
-        let first = self.apex_of(&asking.name, asking.kind);
-        // Chains are told of in any order: the last name is the one that owns no alias.
-        let goes_on = |name: &&&Labels| !reply.answer.iter().any(|one| one.owner == ***name);
-        self.home = match names.iter().find(goes_on) {
-            Some(last) => self.apex_of(last, asking.kind),
-            None => first,
-        };
-        let mut all = names.iter().copied().chain([&asking.name]);
-        let leaves = names
-            .iter()
-            .any(|name| self.apex_of(name, asking.kind) != first);
-        let is_shadowed = |name: &&Labels| {
-            let apex = self.apex_of(name, asking.kind);
-            apex.is_some_and(|apex| self.world.is_shadowed(apex))
-        };
-        let shadowed = all.clone().any(|name| is_shadowed(&name));
-        let at_service = all.any(|name| self.world.service_of(name).is_some());
-        for (word, is) in [
-            (" alias", !names.is_empty()),
-            (" long", names.len() > LONG),
-            (" across", leaves),
-            (" service", at_service),
-            (" shadowed", shadowed),
-        ] {
-            if is {
-                self.class += word;
-            }
-        }
-    }
-
-    /// How additional records differ; `foreign` where it is only in those of other zones.
-    fn shape_of_additional(&self, ours: &[Record], theirs: &[Record]) -> String {
-        let at_home = |records: &[Record]| -> Vec<Record> {
-            let is_home = |record: &&Record| self.apex_of(&record.owner, 0) == self.home;
-            records.iter().filter(is_home).cloned().collect()
-        };
-        let (ours, theirs) = (at_home(ours), at_home(theirs));
-        if ours == theirs {
-            return "foreign".to_owned();
-        }
-        shape(&ours, &theirs)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 /// Enough that no server waits for us, few enough that no socket overflows.
 const UDP_WINDOW: usize = 64;
-const TCP_WINDOW: usize = 16;
+const TCP_WINDOW: usize = 96;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A query is sent so often before its server counts as hanging.
 const TRIES: usize = 4;

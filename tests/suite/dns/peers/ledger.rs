@@ -3,6 +3,9 @@
 use super::{compare::Differences, servers::NAMES};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Stands between the shapes of a difference that has several, each of which needs a reason.
+pub(super) const AND: &str = " and ";
+
 /// A line of the list: which differences it explains.
 struct Line {
     text: String,
@@ -88,7 +91,10 @@ impl Ledger {
                 .filter_map(|(peer, differences)| Some((*peer, differences.get(field)?)))
                 .collect();
             let mut left = shapes.clone();
-            left.retain(|peer, shape| !self.explains(class, field, peer, shape, &shapes));
+            left.retain(|peer, shape| {
+                let mut all = shape.split(AND);
+                !all.all(|shape| self.explains(class, field, peer, shape, &shapes))
+            });
             self.explained += shapes.len() - left.len();
             if left.is_empty() {
                 continue;

@@ -11,7 +11,7 @@ use super::{
 use std::{
     fmt::Write as _,
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -314,19 +314,7 @@ fn sidestep(
     .unwrap();
     for (number, world) in worlds.iter().enumerate() {
         for service in &world.services {
-            let quoted = |words: Vec<String>| format!("{words:?}");
-            let name = format!("w{number}-{}", service.name);
-            let owners = quoted(service.owners.iter().map(self::text).collect());
-            let addresses = quoted(service.addresses.iter().map(IpAddr::to_string).collect());
-            write!(
-                text,
-                "[[target]]\nname = \"{name}\"\naddresses = {addresses}\n\
-                 probe_at = [\"127.0.0.1\"]\n\
-                 [[service]]\nname = \"{name}\"\nnames = {owners}\ntargets = [\"{name}\"]\n\
-                 monitors = [\"tcp\"]\nttl = \"{}s\"\n",
-                service.ttl_secs
-            )
-            .unwrap();
+            text += &service.toml(&format!("w{number}-{}", service.name));
         }
     }
     let file = folder.join("sidestep.toml");

@@ -1,53 +1,67 @@
 //! Random worlds as this server loads them.
 
 use super::{
-    super::{Given, build},
     Chance, Labels, World,
+    services::{plain, text},
 };
 use hickory_proto::{op::ResponseCode, rr::Name};
 use sidestep::{
-    dns::{Loaded, Table, answer},
+    config,
+    dns::{Loaded, MovedTypes, Table, ZoneInput, Zones, answer, moved_records},
     failover::{AnswerTable, ServiceAnswer},
+    model::Config,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 impl World {
+    /// The configuration, in which each zone's file has its apex's name.
+    fn config(&self) -> Config {
+        let mut toml = String::from(
+            "[[monitor]]\nname = \"tcp\"\nkind = \"tcp\"\nport = 80\ninterval = \"1h\"\n",
+        );
+        for zone in &self.zones {
+            let apex = plain(&zone.apex);
+            write!(toml, "[[zone]]\nname = \"{apex}\"\nfile = \"{apex}\"\n").unwrap();
+        }
+        for service in &self.services {
+            toml += &service.toml(&service.name);
+        }
+        config::parse("sidestep.toml", &toml).unwrap().config
+    }
+
     /// The world as this server loads it.
     pub(in super::super) fn build(&self) -> Loaded {
-        let text = |name: &Labels| name.to_string().trim_end_matches('.').to_owned();
-        let zones: Vec<_> = self
+        let config = self.config();
+        let wrong = moved_records(&config, None);
+        let wrong: Vec<_> = wrong.iter().filter(|found| !found.is_warning).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let texts: Vec<String> = self
             .zones
             .iter()
-            .map(|zone| (text(&zone.apex), self.zone_text(zone, false)))
+            .map(|zone| self.zone_text(zone, false))
             .collect();
-        let zones: Vec<_> = zones
+        let inputs: Vec<_> = config
+            .zones
             .iter()
-            .map(|(apex, text)| (apex.as_str(), Given::File(text)))
+            .zip(&texts)
+            .map(|(zone, text)| ZoneInput {
+                config: zone,
+                file: Path::new(zone.name.as_str()),
+                text: Some(text),
+            })
             .collect();
-        let owners: Vec<Vec<String>> = self
-            .services
-            .iter()
-            .map(|service| service.owners.iter().map(text).collect())
-            .collect();
-        let owners: Vec<Vec<&str>> = owners
-            .iter()
-            .map(|owners| owners.iter().map(String::as_str).collect())
-            .collect();
-        let services: Vec<(&str, &[&str])> = self
-            .services
-            .iter()
-            .zip(&owners)
-            .map(|(service, owners)| (service.name.as_str(), owners.as_slice()))
-            .collect();
-        build(&zones, &services, &[])
+        let moved = MovedTypes::of(&config);
+        let mut read = |path: &Path| panic!("nothing else is read: {}", path.display());
+        Zones::build_moving(&inputs, &config.services, &moved, "ns1", &mut read)
     }
 
     /// What the services answer.
     pub(in super::super) fn table(&self) -> Table {
         let services = self.services.iter().map(|service| {
             let answer = ServiceAnswer {
-                names: Vec::new(),
                 addresses: service.addresses.clone(),
+                records: service.records.iter().map(text).collect(),
+                cname: service.cname.as_ref().map(|name| plain(name).into()),
                 ttl_secs: service.ttl_secs,
                 ..ServiceAnswer::default()
             };
@@ -63,7 +77,7 @@ impl World {
 
 #[test]
 fn a_random_world_breaks_no_rule_and_is_made_again_from_its_seed() {
-    let mut names = 0;
+    let (mut names, mut wild, mut moving, mut aliases) = (0, 0, 0, 0);
     let mut chance = Chance::new(7);
     for seed in 0..60 {
         let world = World::new(seed, &Labels::of("w"));
@@ -77,9 +91,17 @@ fn a_random_world_breaks_no_rule_and_is_made_again_from_its_seed() {
         names += world.names.len();
         let zones = loaded.zones.unwrap();
         let (name, kind) = world.question(&mut chance);
-        let name = Name::from_ascii(name.to_string()).unwrap();
+        let name = Name::from_labels(name.0).unwrap();
         let answer = answer(&zones, &world.table(), &name, kind.into());
         assert_ne!(answer.rcode, ResponseCode::ServFail, "{name} {kind}");
+        for service in &world.services {
+            wild += usize::from(service.owners.iter().any(|owner| owner.0[0] == b"*"));
+            moving += usize::from(!service.records.is_empty());
+            aliases += usize::from(service.cname.is_some());
+        }
     }
     assert!(names > 60 * 100, "{names}");
+    for (what, count) in [("wild", wild), ("moving", moving), ("aliases", aliases)] {
+        assert!(count > 20, "{what}: {count}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Random data of every type, as zone files have it.
 
-use super::{Chance, Labels, WorldService};
-use std::{collections::BTreeMap, net::IpAddr};
+use super::{Chance, Labels};
+use std::collections::BTreeMap;
 
 /// The records of one name and type.
 #[derive(Clone, Debug)]
@@ -45,20 +45,6 @@ pub(super) fn put(sets: &mut RrSets, kind: &'static str, ttl_secs: u32, data: Ve
         if !set.data.iter().any(is_there) {
             set.data.push(one);
         }
-    }
-}
-
-/// Puts a service's addresses in the place of those that the zone holds.
-pub(super) fn serve(sets: &mut RrSets, service: &WorldService) {
-    for kind in ADDRESS_KINDS {
-        sets.remove(kind);
-    }
-    for address in &service.addresses {
-        let kind = match address {
-            IpAddr::V4(_) => "A",
-            IpAddr::V6(_) => "AAAA",
-        };
-        put(sets, kind, service.ttl_secs, vec![address.to_string()]);
     }
 }
 
@@ -147,7 +133,12 @@ pub(super) fn many(kind: &str, target: &Labels, chance: &mut Chance) -> Vec<Stri
             .map(|number| format!("\"{number:02} {}\"", "x".repeat(200)))
             .collect(),
         ("MX", 0..=2) => (0..20)
-            .map(|number| format!("{number} {}", target.child(format!("m{number}").as_bytes())))
+            .map(|number| {
+                format!(
+                    "{number} {}",
+                    target.child(format!("m{number}").as_bytes()).fitting()
+                )
+            })
             .collect(),
         _ => {
             let count = 1 + chance.below(3).min(chance.below(3));

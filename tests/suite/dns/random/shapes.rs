@@ -32,6 +32,9 @@ pub(super) fn fill(
     shaper.loops();
     shaper.dname_chain();
     shaper.sibling_delegations();
+    shaper.around_a_wildcard();
+    shaper.brim();
+    shaper.hosts();
 }
 
 struct Shaper<'s> {
@@ -63,7 +66,7 @@ impl Shaper<'_> {
             _ => self.chance.pick(self.names).clone(),
         };
         let name = if self.chance.one_in(8) {
-            name.child(self.chance.label().as_bytes())
+            name.child(self.chance.label().as_bytes()).fitting()
         } else {
             name
         };
@@ -146,7 +149,8 @@ impl Shaper<'_> {
                 let target = self.target();
                 self.put(&owner, "CNAME", vec![target.to_string()]);
             }
-            11 if is_new && is_bare && owner.0[0] != b"*" => {
+            // RFC 6672 section 3.3 discourages it at a wildcard; nobody refuses it.
+            11 if is_new && is_bare => {
                 let target = self.target();
                 let data = records::name(&target, self.chance);
                 self.put(&owner, "DNAME", vec![data]);
@@ -260,7 +264,7 @@ impl Shaper<'_> {
             let target = match (number + 1 == length, self.chance.below(6)) {
                 (false, _) => link(number + 1),
                 (true, 0) => link(0),
-                (true, 1) => link(number).child(b"x"),
+                (true, 1) => link(number).child(&[b'x'; 40]),
                 (true, 2) => link(number)
                     .child(&[b'y'; 63])
                     .child(&[b'y'; 63])
@@ -285,5 +289,93 @@ impl Shaper<'_> {
             self.put(cut, "NS", vec![server.to_string()]);
             self.names.push(cut.child(b"a"));
         }
+    }
+
+    /// Names beside and below a wildcard that a service may have.
+    fn around_a_wildcard(&mut self) {
+        let app = self.zone.apex.child(b"app");
+        if !self.zone.is_open(&app) {
+            return;
+        }
+        let wild = app.child(b"*");
+        self.plain(&app.child(b"a"), "A");
+        if self.chance.one_in(2) {
+            self.plain(&app.child(b"b").child(b"c"), "TXT");
+        }
+        if self.chance.one_in(2) {
+            self.plain(&wild.child(b"sub"), "MX");
+        }
+        match self.chance.below(4) {
+            0 => self.plain(&wild, "TXT"),
+            1 => self.plain(&wild, "A"),
+            _ => {}
+        }
+        let long = app.longest(b'z');
+        let new = app.child(b"zz");
+        self.names.extend([new.child(b"yy"), new, wild, long]);
+    }
+
+    /// Hosts that records of every kind lead to: with bindings of their own, below a wildcard, and
+    /// with so many addresses that some do not fit.
+    fn hosts(&mut self) {
+        let apex = self.zone.apex.clone();
+        let host = apex.child(b"host");
+        let wild = apex.child(b"wild");
+        self.plain(&host, "A");
+        for kind in ["SVCB", "HTTPS"] {
+            if self.chance.one_in(2) {
+                self.plain(&host, kind);
+            }
+            let at = apex.child(&kind.as_bytes().to_ascii_lowercase());
+            let wild = wild.child(b"x");
+            let data = [&host, &wild, &at].map(|name| format!("1 {name} alpn=h2"));
+            self.put(&at, kind, data.to_vec());
+            self.names.push(at);
+        }
+        let count = 1 + self.chance.below(14);
+        let addresses = (0..count).map(|number| format!("192.0.2.{number}"));
+        self.put(&wild.child(b"*"), "A", addresses.collect());
+        self.plain(&wild.child(b"*"), "HTTPS");
+        // DS of an apex is the business of the zone above, also at the end of a chain.
+        let up = apex.child(b"up");
+        self.put(&up, "CNAME", vec![apex.to_string()]);
+        self.names.push(up);
+        let mail = apex.child(b"mail");
+        let hosts = (0..6).map(|number| {
+            let label = [b'a' + number];
+            format!("{number} {}", wild.child(&label))
+        });
+        self.put(&mail, "MX", hosts.collect());
+        // Glue of another zone.
+        let other = apex.parent().child(b"o").child(b"sib1").child(b"ns");
+        self.put(&mail, "MX", vec![format!("9 {other}")]);
+        self.names.push(mail);
+    }
+
+    /// A name as long as a name may be, and DNAMEs that lead to it, and just past it.
+    fn brim(&mut self) {
+        let apex = self.zone.apex.clone();
+        let longest = apex.longest(b'q');
+        let kind = self.chance.pick(&["A", "MX", "TXT"]);
+        self.plain(&longest, kind);
+        let owner = apex.child(b"brim");
+        let data = records::name(&longest.parent(), self.chance);
+        self.put(&owner, "DNAME", vec![data]);
+        let first = longest.0[0].clone();
+        let below = |octets: usize| owner.child(&vec![b'q'; octets]);
+        self.names.push(longest);
+        let whole = first.len();
+        self.names.extend([below(whole - 1), below(whole)]);
+        if whole < 63 {
+            self.names.push(below(whole + 1));
+        }
+        // As long, by two labels.
+        self.names.push(below(whole - 2).child(b"x"));
+        self.names.push(below(whole - 3).child(b"x"));
+        // An alias before it, so that the chain ends there.
+        let alias = apex.child(b"past");
+        let target = below((whole + 1).min(63)).to_string();
+        self.put(&alias, "CNAME", vec![target]);
+        self.names.push(alias);
     }
 }
