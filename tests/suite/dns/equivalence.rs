@@ -7,6 +7,7 @@ use super::{Given, build, table};
 use hickory_proto::{
     op::Message,
     rr::{RData, Record},
+    serialize::binary::BinEncodable,
 };
 use proptest::{
     prelude::*,
@@ -167,6 +168,36 @@ fn question_octets(asked: &[u8]) -> usize {
     at + 5 - 12
 }
 
+/// How many octets a UDP reply to a well-formed query may have.
+fn limit(asked: &[u8]) -> usize {
+    let opt = asked.get(12 + question_octets(asked)..).unwrap_or_default();
+    match opt {
+        [0, 0, 41, high, low, ..] => u16::from_be_bytes([*high, *low]).clamp(512, 1_232).into(),
+        _ => 512,
+    }
+}
+
+/// Whether the handler left out just additional records which, with its names, did not fit: it
+/// points to no names in opaque data, such as those of HTTPS, as the fast path does.
+fn is_squeezed(asked: &[u8], fast: &[u8], slow: &[u8]) -> bool {
+    let read = |reply| Message::from_vec(reply).unwrap();
+    let (mut one, mut two) = (read(fast), read(slow));
+    let (more, less) = (section(&one.additionals), section(&two.additionals));
+    let is_less = less.len() < more.len() && less.iter().all(|record| more.contains(record));
+    let mut left_out = 0;
+    for record in &one.additionals {
+        if !less.contains(&section(std::slice::from_ref(record))[0]) {
+            left_out += record.to_bytes().unwrap().len();
+        }
+    }
+    one.additionals.clear();
+    two.additionals.clear();
+    let is_same = section(&one.answers) == section(&two.answers)
+        && section(&one.authorities) == section(&two.authorities)
+        && (one.metadata, one.edns) == (two.metadata, two.edns);
+    is_less && is_same && slow.len() + left_out > limit(asked)
+}
+
 #[derive(Default)]
 struct Tally {
     zones: Cell<u32>,
@@ -206,7 +237,9 @@ impl Tally {
             .expect("what is answered at once is due an answer")
             .octets;
         prop_assert!(fast.len() <= 1_232);
-        prop_assert_eq!(fields(octets, &fast), fields(octets, &slow));
+        if !is_squeezed(octets, &fast, &slow) {
+            prop_assert_eq!(fields(octets, &fast), fields(octets, &slow));
+        }
         if asked.is_ordinary {
             count(&self.ordinary);
             count(&self.fast);
