@@ -141,7 +141,8 @@ fn name(octets: &[u8], start: usize) -> Option<(Vec<u8>, usize)> {
             192.. => {
                 end.get_or_insert(at + 2);
                 at = (length & 63) << 8 | usize::from(*octets.get(at + 1)?);
-                if at >= limit {
+                // No name begins in the header, whatever its octets look like.
+                if !(12..limit).contains(&at) {
                     return None;
                 }
                 limit = at;
