@@ -5,7 +5,7 @@
 //! is not one instant, its figures may be a few messages apart. Each thread that answers UDP
 //! counts in a shard of its own, where counting costs no more than a plain addition.
 
-use super::query::HEADER_OCTETS;
+use super::handler::query::HEADER_OCTETS;
 use hickory_proto::op::ResponseCode;
 use std::sync::{
     Arc, Mutex, PoisonError,

@@ -6,19 +6,26 @@
 //! takes no lock, waits for nothing and counts nothing; 12 octets and more with QR=0 get a reply,
 //! all else none; an error carries only question, OPT and TSIG. Never panics, whatever the octets.
 
+mod chaos;
+pub(super) mod cookie;
+pub(super) mod message;
+pub(super) mod options;
+pub(super) mod query;
+pub(super) mod reply;
+
 use super::{
     answer::{Answer, answer},
-    chaos::chaos,
-    message::Draft,
-    options::{CookieIs, Options, Told},
-    query::{Query, Question},
-    reply::{Asker, Reply, Transport},
     state::{DnsState, Publisher},
 };
+use chaos::chaos;
 use hickory_proto::{
     op::{OpCode, ResponseCode},
     rr::{DNSClass, Name, RecordType},
 };
+use message::Draft;
+use options::{CookieIs, Options, Told};
+use query::{Query, Question};
+use reply::{Asker, Reply, Transport};
 
 /// Answers queries from what a `Publisher` publishes.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@
 //! of their own, SOA and NS belong to a zone, and signatures to who signs. Contract: does no I/O;
 //! every finding has an offset in the text.
 
+pub(super) mod hints;
+
 use super::{fields::kind, store::Zones, zone_file::Reader};
 use crate::model::{Apexes, Config, DnsName, Service, ServiceName, TargetName};
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -171,7 +173,7 @@ pub fn moved_records(config: &Config, zones: Option<&Zones>) -> Vec<RecordFindin
                     if let Some(warning) = warning {
                         add(0, warning, true);
                     }
-                    for warning in super::hints::of_target(config, target, &moved, zones) {
+                    for warning in hints::of_target(config, target, &moved, zones) {
                         add(0, warning, true);
                     }
                 }

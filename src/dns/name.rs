@@ -6,7 +6,7 @@
 //! know zones. Contract: at most 255 octets, no compression pointers; never panics, whatever the
 //! octets.
 
-use super::zone_word::name_into;
+use super::zone_file::word::name_into;
 use crate::model::DnsName;
 use hickory_proto::{
     rr::Name,

@@ -4,12 +4,12 @@
 //! socket, which stays bound throughout, so nobody can take the port and waiting connections are
 //! kept.
 
-use super::{
-    listen::{Listeners, Pair},
-    state::Publisher,
-    tcp,
-    udp::Threads,
-};
+pub(super) mod descriptors;
+mod hickory;
+pub(super) mod listen;
+
+use super::{state::Publisher, tcp, udp::Threads};
+use listen::{Listeners, Pair};
 use std::{
     future::Future,
     io,

@@ -2,7 +2,7 @@
 //!
 //! Published with zones and table, so that a reload changes it. Does not know who limits what.
 
-use super::cookie::Cookies;
+use super::handler::cookie::Cookies;
 use crate::model::{CookieSecret, RateLimit, ServerConfig, TcpLimits};
 
 /// How questions are answered, whatever the zones hold.

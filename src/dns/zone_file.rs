@@ -8,14 +8,13 @@
 
 mod generate;
 mod places;
+pub(super) mod rdata;
 mod record;
+pub(super) mod text;
+pub(super) mod word;
 
 pub(super) use places::{MAX_FINDINGS, Place};
 
-use super::{
-    zone_text::{Entries, Entry, Fault, Token},
-    zone_word::{name_into, shown, text_into},
-};
 use crate::model::{Diagnostic, diagnostic::did_you_mean};
 use generate::Series;
 use hickory_proto::rr::RecordType;
@@ -25,6 +24,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
+use text::{Entries, Entry, Fault, Token};
+use word::{name_into, shown, text_into};
 
 /// How files are read: the text, or why not.
 pub type ReadFile<'r> = dyn FnMut(&Path) -> std::io::Result<String> + 'r;

@@ -11,8 +11,8 @@ mod services;
 use super::{
     super::{
         fields::may_stand_beside_cname,
-        rdata::type_text,
         store::{rrset::RECORD_HEAD_OCTETS, zone::Turn},
+        zone_file::rdata::type_text,
     },
     Draft, Entry, Loader, ZoneInput, kind, text_of,
 };

@@ -20,10 +20,11 @@ pub(super) use accept::accept;
 
 use super::{
     counters::{Answered, Dropped},
-    descriptors,
-    handler::Handler,
-    reply::{Asker, Transport},
-    server::now_secs,
+    handler::{
+        Handler,
+        reply::{Asker, Transport},
+    },
+    server::{descriptors, now_secs},
     state::Publisher,
 };
 use crate::model::TcpLimits;

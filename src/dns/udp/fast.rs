@@ -15,8 +15,8 @@ use super::{
 use crate::dns::{
     answer::{At, MAX_ALIASES},
     fields::{follows_alias, kind},
+    handler::reply::Reply,
     name::LookupName,
-    reply::Reply,
     settings::Settings,
     state::DnsState,
     store::{

@@ -6,8 +6,10 @@
 use super::query::{Edns, Query};
 use crate::dns::{
     fields,
-    message::{MAX_UDP_OCTETS, MIN_UDP_OCTETS, POINTER},
-    query::HEADER_OCTETS,
+    handler::{
+        message::{MAX_UDP_OCTETS, MIN_UDP_OCTETS, POINTER},
+        query::HEADER_OCTETS,
+    },
     store::rrset::{RECORD_HEAD_OCTETS, RrSet},
 };
 use std::ops::Range;

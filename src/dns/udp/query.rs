@@ -5,10 +5,12 @@
 //! answers. Contract: whatever is not usual, or may be wrong, is `None`: the slow path judges it.
 
 use crate::dns::{
+    handler::{
+        options::{COOKIE, NSID},
+        query::HEADER_OCTETS,
+    },
     name::LookupName,
-    options::{COOKIE, NSID},
-    query::HEADER_OCTETS,
-    rdata::is_meta,
+    zone_file::rdata::is_meta,
 };
 
 /// All of the second octet of flags that a resolver may set: RD.

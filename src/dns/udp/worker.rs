@@ -15,9 +15,11 @@ use super::{
 };
 use crate::dns::{
     counters::{Answered, Dropped, Shard},
-    handler::Handler,
+    handler::{
+        Handler,
+        reply::{Asker, Transport},
+    },
     name::LookupName,
-    reply::{Asker, Transport},
     state::Publisher,
 };
 use nix::errno::Errno;

@@ -8,8 +8,10 @@
 use super::{Context, Words};
 use crate::dns::{
     zone_file::{Place, Sink},
-    zone_text::{Entries, Entry, Fault, Token},
-    zone_word::shown,
+    zone_file::{
+        text::{Entries, Entry, Fault, Token},
+        word::shown,
+    },
 };
 use std::fmt::Write;
 

@@ -4,10 +4,10 @@
 //! Knows what holds from one record to the next. Contract: the common record costs no allocation.
 
 use super::{Place, Sink, WrittenRecord};
-use crate::dns::{
+use crate::dns::zone_file::{
     rdata::{self, number, type_in},
-    zone_text::{Entry, Fault, Token},
-    zone_word::{MAX_TTL_SECS, name_into, seconds, shown},
+    text::{Entry, Fault, Token},
+    word::{MAX_TTL_SECS, name_into, seconds, shown},
 };
 use hickory_proto::rr::RecordType;
 

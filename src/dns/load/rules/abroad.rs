@@ -8,7 +8,7 @@ use super::super::{
     Entry, Loader, LookupName, MAX_FINDINGS, Place, WireName, ZoneInput, apex_of, kind,
 };
 use crate::{
-    dns::hints::goes_around,
+    dns::moved::hints::goes_around,
     model::{Service, ServiceName},
 };
 use std::{

@@ -8,7 +8,7 @@ use crate::{
     dns::{
         answer::MAX_ALIASES,
         fields::{self, may_stand_beside_cname},
-        hints::goes_around,
+        moved::hints::goes_around,
         store::zone::Turn,
         zone_file::Place,
     },

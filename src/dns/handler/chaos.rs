@@ -1,6 +1,7 @@
 //! Class CH: which server this is, for operators (RFC 4892).
 
-use super::{answer::Answer, query::Question, settings::Settings};
+use super::query::Question;
+use crate::dns::{answer::Answer, settings::Settings};
 use hickory_proto::{
     op::ResponseCode,
     rr::{DNSClass, Name, RData, Record, RecordType, rdata::TXT},

@@ -5,9 +5,9 @@
 //! key wants it. What octets may say is asked here too, for records that are written as such.
 
 use super::{fields::near, number};
-use crate::dns::{
-    zone_text::{Fault, Token},
-    zone_word::{shown, text_into},
+use crate::dns::zone_file::{
+    text::{Fault, Token},
+    word::{shown, text_into},
 };
 use data_encoding::BASE64;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -13,11 +13,11 @@ mod types;
 mod wire;
 
 pub(super) use fields::type_in;
-pub(super) use types::{is_meta, type_text};
+pub(in crate::dns) use types::{is_meta, type_text};
 
 use super::{
-    zone_text::{Fault, Token},
-    zone_word::shown,
+    text::{Fault, Token},
+    word::shown,
 };
 use data_encoding::{Encoding, HEXLOWER_PERMISSIVE};
 use hickory_proto::rr::RecordType;
@@ -191,7 +191,7 @@ fn lacking(kind: &Kind, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::zone_text::{Entries, Entry};
+    use super::super::text::{Entries, Entry};
     use super::types::{type_of, writable};
     use super::*;
     use data_encoding::HEXUPPER;
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn records_have_the_octets_that_bind_gives_them() {
-        let table = include_str!("../../tests/suite/dns/cases/records.txt");
+        let table = include_str!("../../../tests/suite/dns/cases/records.txt");
         let lines: Vec<_> = table
             .lines()
             .filter(|line| !line.starts_with('#'))

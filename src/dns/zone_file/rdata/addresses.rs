@@ -6,8 +6,10 @@
 use super::{Fields, fields::is_not, number};
 use crate::dns::{
     name::name_length,
-    zone_text::Fault,
-    zone_word::{name_into, shown},
+    zone_file::{
+        text::Fault,
+        word::{name_into, shown},
+    },
 };
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

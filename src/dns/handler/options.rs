@@ -3,14 +3,12 @@
 //! NSID (RFC 5001), DNS cookies (RFC 7873, 9018), TCP keepalive (RFC 7828). All others, padding
 //! (RFC 7830) among them, are passed over and not echoed. Does not know messages.
 
-use super::{
-    reply::{Asker, Transport},
-    settings::Settings,
-};
+use super::reply::{Asker, Transport};
+use crate::dns::settings::Settings;
 
 /// Option codes of the registry of RFC 6891 section 9.
-pub(super) const NSID: u16 = 3;
-pub(super) const COOKIE: u16 = 10;
+pub(in crate::dns) const NSID: u16 = 3;
+pub(in crate::dns) const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 
 /// What a query asks for.

@@ -5,7 +5,7 @@
 //! that its caller reuses, so that a million records cost no allocation each; linear in the text;
 //! never panics. After an error the buffer's end is undefined.
 
-use super::name::MAX_NAME_OCTETS;
+use crate::dns::name::MAX_NAME_OCTETS;
 use std::borrow::Cow;
 
 /// A label has at most so many octets (RFC 1035 section 2.3.4).
@@ -39,7 +39,7 @@ const BAD_ESCAPE: &str = "write an octet as '\\' and three digits, 000 to 255";
 
 /// Appends a domain name in wire form, its case as written. Relative ones stand below `origin`
 /// (wire form); `@` is the origin.
-pub(super) fn name_into(raw: &str, origin: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+pub(in crate::dns) fn name_into(raw: &str, origin: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     match raw {
         "@" => {
             out.extend_from_slice(origin);

@@ -9,9 +9,9 @@ use super::{
     types::{Field, type_of, writable},
     wire::are_digits,
 };
-use crate::dns::{
-    zone_text::{Fault, Token},
-    zone_word::{first_string, name_into, seconds, shown, string_into, text_into},
+use crate::dns::zone_file::{
+    text::{Fault, Token},
+    word::{first_string, name_into, seconds, shown, string_into, text_into},
 };
 use crate::model::diagnostic::did_you_mean;
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER_PERMISSIVE};

@@ -4,10 +4,10 @@
 //! request's own octets go to `Handler::handle`, and what it says is read back into records: one
 //! place decides what is answered, however it is asked. UDP and TCP do not come this way.
 
-use super::{
-    handler::Handler,
+use super::now_secs;
+use crate::dns::handler::{
+    Handler,
     reply::{Asker, Transport},
-    server::now_secs,
 };
 use hickory_proto::op::{Header, HeaderCounts, Message, Metadata, ResponseCode};
 use hickory_server::{

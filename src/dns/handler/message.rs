@@ -5,11 +5,8 @@
 //! at most 1,232 octets, and no more than its client takes; what does not fit is left out as whole
 //! sections, OPT stays (RFC 2181 section 9, RFC 6891 section 7, RFC 9471 section 3, RFC 9715).
 
-use super::{
-    answer::Answer,
-    name::MAX_NAME_OCTETS,
-    query::{Edns, HEADER_OCTETS, Question, Signature},
-};
+use super::query::{Edns, HEADER_OCTETS, Question, Signature};
+use crate::dns::{answer::Answer, name::MAX_NAME_OCTETS};
 use hickory_proto::{
     ProtoError,
     op::ResponseCode,
@@ -18,13 +15,13 @@ use hickory_proto::{
 };
 
 /// The largest UDP message that is not fragmented on any path worth having (RFC 9715).
-pub(super) const MAX_UDP_OCTETS: u16 = 1_232;
+pub(in crate::dns) const MAX_UDP_OCTETS: u16 = 1_232;
 /// What every client takes over UDP (RFC 1035 section 2.3.4, RFC 6891 section 6.2.3).
-pub(super) const MIN_UDP_OCTETS: u16 = 512;
+pub(in crate::dns) const MIN_UDP_OCTETS: u16 = 512;
 /// Nothing carries more than TCP does (RFC 1035 section 4.2.2).
 const MAX_OCTETS: usize = u16::MAX as usize;
 /// The two high bits of a pointer to a name (RFC 1035 section 4.1.4).
-pub(super) const POINTER: u16 = 0xc000;
+pub(in crate::dns) const POINTER: u16 = 0xc000;
 /// The error of a TSIG record whose key nobody knows (RFC 8945 section 3).
 const BADKEY: u16 = 17;
 

@@ -16,7 +16,7 @@ pub(super) fn make_room(sockets: usize) {
 
 /// Makes room for `connections` beside `sockets`, and says for how many there is room, at least
 /// one; a warning says so where these are fewer.
-pub(super) fn room_for(connections: usize, sockets: usize) -> usize {
+pub(in crate::dns) fn room_for(connections: usize, sockets: usize) -> usize {
     let (wanted, sockets) = (count(connections), count(sockets));
     let needed = wanted.saturating_add(sockets).saturating_add(OTHERS);
     let reached = raise_to(needed);

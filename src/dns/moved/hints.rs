@@ -3,7 +3,8 @@
 //! A client may connect to the hints of RFC 9460 section 7.3 before it has looked up any address,
 //! and so miss a failover. Knows records, targets and services, not how zones are looked up.
 
-use super::{fields, moved::Moved, store::Zones};
+use super::Moved;
+use crate::dns::{fields, store::Zones};
 use crate::model::{Config, ServiceName, Target};
 use hickory_proto::rr::{
     RData,
@@ -34,7 +35,7 @@ pub(super) fn hints(binding: &SVCB) -> Vec<IpAddr> {
 }
 
 /// What is to be said of a record whose hints a service's name leads to.
-pub(super) fn goes_around(service: &ServiceName) -> String {
+pub(in crate::dns) fn goes_around(service: &ServiceName) -> String {
     format!(
         "clients that take the address hints of this record do not follow a failover of service '{service}': remove ipv4hint and ipv6hint"
     )

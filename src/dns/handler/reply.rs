@@ -55,7 +55,7 @@ impl Reply {
     }
 
     /// The question as it is echoed; empty where none is.
-    pub(super) fn question(&self) -> &[u8] {
+    pub(in crate::dns) fn question(&self) -> &[u8] {
         self.octets
             .get(HEADER_OCTETS..self.question_end)
             .unwrap_or_default()

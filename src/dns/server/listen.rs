@@ -34,17 +34,17 @@ const SENT_OCTETS: usize = 4 << 20;
 
 /// The sockets of one address.
 #[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) address: SocketAddr,
+pub(in crate::dns) struct Pair {
+    pub(in crate::dns) address: SocketAddr,
     /// One for each thread; they block.
-    pub(super) udp: Vec<UdpSocket>,
-    pub(super) tcp: TcpListener,
+    pub(in crate::dns) udp: Vec<UdpSocket>,
+    pub(in crate::dns) tcp: TcpListener,
 }
 
 /// Bound sockets, not yet served.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    pub(super) pairs: Vec<Pair>,
+    pub(in crate::dns) pairs: Vec<Pair>,
 }
 
 impl Listeners {

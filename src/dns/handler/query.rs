@@ -5,7 +5,7 @@
 //! answered. Contract: never fails on 12 octets or more, never panics, looks at each octet once
 //! or twice. Octets behind the last record are no part of a message and are not looked at.
 
-use super::name::MAX_NAME_OCTETS;
+use crate::dns::name::MAX_NAME_OCTETS;
 use hickory_proto::{
     op::OpCode,
     rr::{DNSClass, Name, RecordType},
@@ -13,7 +13,7 @@ use hickory_proto::{
 };
 
 /// ID, flags and four counts (RFC 1035 section 4.1.1).
-pub(super) const HEADER_OCTETS: usize = 12;
+pub(in crate::dns) const HEADER_OCTETS: usize = 12;
 
 /// A query, as far as it could be read.
 #[derive(Debug)]

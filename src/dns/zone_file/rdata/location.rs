@@ -4,9 +4,9 @@
 //! whole numbers throughout, so that every machine gives the same octets.
 
 use super::{Fields, fields::is_not};
-use crate::dns::{
-    zone_text::{Fault, Token},
-    zone_word::shown,
+use crate::dns::zone_file::{
+    text::{Fault, Token},
+    word::shown,
 };
 
 /// The equator and the prime meridian, in thousandths of a second of arc.
