@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Where the inbox of the fold is full, the next attempt to tell it something.
 const INBOX_PAUSE: Duration = Duration::from_millis(5);
 
-/// So many lookups may wait to be told, and are told at once: each telling is a new configuration
-/// in force.
+/// So many lookups may wait to be told, and so many targets are told of at once: each telling is
+/// a new configuration in force, and other messages wait meanwhile.
 const TOLD_AT_ONCE: usize = 256;
 
 /// Starts the thread; it ends, and the prober with it, when nobody publishes to `in_force` any
@@ -79,7 +79,7 @@ async fn follow(
                 resolved
             }
         };
-        if !resolved.is_empty() && tell(&fold, resolved).await.is_err() {
+        if tell(&fold, &resolved).await.is_err() {
             break;
         }
     }
@@ -88,7 +88,14 @@ async fn follow(
 
 /// Tells the fold and waits until it has taken it: no configuration is looked at here that does
 /// not know it yet. An error where the fold has ended.
-async fn tell(fold: &SyncSender<Message>, reports: Vec<Resolved>) -> Result<(), ()> {
+async fn tell(fold: &SyncSender<Message>, resolved: &[Resolved]) -> Result<(), ()> {
+    for reports in resolved.chunks(TOLD_AT_ONCE) {
+        tell_at_once(fold, reports.to_vec()).await?;
+    }
+    Ok(())
+}
+
+async fn tell_at_once(fold: &SyncSender<Message>, reports: Vec<Resolved>) -> Result<(), ()> {
     let (reply, taken) = oneshot::channel();
     let mut message = Message::Resolved { reports, reply };
     loop {

@@ -41,7 +41,7 @@ pub(super) enum Dropped {
     Overload,
     /// The answer could not be sent.
     Unsent,
-    /// A fault of ours ended the thread that had it.
+    /// A fault of ours: the thread that had it ended, or it has no answer.
     Fault,
 }
 

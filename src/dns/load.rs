@@ -18,7 +18,7 @@ use super::{
 };
 use crate::model::{Diagnostic, DnsName, Service, ServiceName, ZoneConfig, ZoneSource};
 use hickory_proto::rr::RecordType;
-use rules::Abroad;
+use rules::Lead;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
@@ -78,8 +78,8 @@ impl Zones {
             reader: Reader::new(read),
             zones: Self::of_services(services.keys().cloned().collect()),
             services: BTreeMap::new(),
-            names: HashSet::new(),
-            abroad: Vec::new(),
+            aliases: HashSet::new(),
+            leads: Vec::new(),
             moved,
         };
         let apexes: BTreeSet<&str> = inputs
@@ -90,7 +90,10 @@ impl Zones {
         for input in inputs {
             loader.zone(input, server_name);
         }
-        loader.judge_abroad(services, &apexes, inputs);
+        // A zone that is missing would have its names looked up in the one above.
+        if loader.reader.errors.is_empty() {
+            loader.judge_leads(services, &apexes, inputs);
+        }
         let errors = in_order(loader.reader.errors);
         Loaded {
             zones: if errors.is_empty() {
@@ -122,10 +125,10 @@ struct Loader<'r> {
     zones: Zones,
     /// By apex: the services' names in that zone and below no other.
     services: BTreeMap<DnsName, Vec<(WireName, ServiceName)>>,
-    /// The names of all services, in wire form.
-    names: HashSet<Box<[u8]>>,
+    /// The names of services with hostnames, in wire form.
+    aliases: HashSet<Box<[u8]>>,
     /// What is to be looked at once all zones are there.
-    abroad: Vec<Abroad>,
+    leads: Vec<Lead>,
     moved: &'r MovedTypes,
 }
 
@@ -169,7 +172,9 @@ impl Loader<'_> {
             for name in &service.names {
                 let wrong = match (apex_of(name, apexes), WireName::parse(name)) {
                     (Some(apex), Some(owner)) => {
-                        self.names.insert(owner.octets().into());
+                        if self.moved.alias_of(&service.name).is_some() {
+                            self.aliases.insert(owner.octets().into());
+                        }
                         let owners = self.services.entry(apex.into()).or_default();
                         owners.push((owner, service.name.clone()));
                         continue;

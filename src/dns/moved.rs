@@ -6,6 +6,7 @@
 //! every finding has an offset in the text.
 
 pub(super) mod hints;
+pub(super) mod hosts;
 
 use super::{fields::kind, store::Zones, zone_file::Reader};
 use crate::model::{Apexes, Config, DnsName, Service, ServiceName, TargetName};
@@ -174,6 +175,10 @@ pub fn moved_records(config: &Config, zones: Option<&Zones>) -> Vec<RecordFindin
                         add(0, warning, true);
                     }
                     for warning in hints::of_target(config, target, &moved, zones) {
+                        add(0, warning, true);
+                    }
+                    let host = zones.and_then(|zones| hosts::of_target(config, &moved, zones));
+                    if let Some(warning) = host {
                         add(0, warning, true);
                     }
                 }

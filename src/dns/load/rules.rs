@@ -4,8 +4,8 @@
 //! 1035 section 5.2 (SOA), RFC 6672 sections 2.3 and 2.4 (DNAME), RFC 4592 section 4.2 (NS at a
 //! wildcard). Each rule is a function that looks at one name or one RRset.
 
-mod abroad;
 mod hosts;
+mod leads;
 mod services;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use hickory_proto::rr::RecordType;
 use hosts::Glue;
 
-pub(super) use abroad::Abroad;
+pub(super) use leads::Lead;
 
 /// What a message holds beside its header, its question and an OPT.
 const MAX_SET_OCTETS: usize = 65_000;

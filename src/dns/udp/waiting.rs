@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 /// So many wait at most. At 20 µs each the last waits for 20 ms, and still has its answer in time.
 const MAX_WAITING: usize = 1_024;
 /// Networks are told apart by a hash: seldom do two count as one, and never by anyone's choice.
-const SLOTS: usize = 1 << 12;
+const SLOTS: usize = 1 << 15;
 
 /// A query that waits.
 pub(super) struct Waiting<A: Family> {

@@ -83,10 +83,10 @@ impl Context {
             &mut self.rdata,
             &mut self.remarks,
         )?;
-        let ttl_secs = self.ttl_secs(&head).ok_or_else(|| {
-            let offset = entry.tokens.first().map_or(entry.end, |token| token.offset);
+        let first = entry.tokens.first().map_or(entry.end, |token| token.offset);
+        let ttl_secs = self.ttl_secs(&head, first).ok_or_else(|| {
             let message = "this record has no TTL; put '$TTL 3600' at the top of the file";
-            (offset, message.to_owned())
+            (first, message.to_owned())
         })?;
         self.last_ttl_secs = Some(ttl_secs);
         sink(WrittenRecord {
@@ -99,19 +99,15 @@ impl Context {
         Ok(())
     }
 
-    fn ttl_secs(&self, head: &Head<'_, '_>) -> Option<u32> {
-        // Without a TTL anywhere, the SOA's MINIMUM is the default, as it was before RFC 2308.
-        let minimum = || {
-            let octets = self
-                .rdata
-                .last_chunk()
-                .filter(|_| head.kind == RecordType::SOA);
-            octets.map(|octets| u32::from_be_bytes(*octets).min(MAX_TTL_SECS))
-        };
-        head.ttl_secs
-            .or(self.default_ttl_secs)
-            .or(self.last_ttl_secs)
-            .or_else(minimum)
+    fn ttl_secs(&mut self, head: &Head<'_, '_>, first: usize) -> Option<u32> {
+        let said = head.ttl_secs.or(self.default_ttl_secs);
+        said.or(self.last_ttl_secs).or_else(|| {
+            // Without a TTL anywhere, the SOA's MINIMUM is the default, as it was before RFC 2308.
+            let octets = self.rdata.last_chunk();
+            let octets = octets.filter(|_| head.kind == RecordType::SOA)?;
+            let secs = u32::from_be_bytes(*octets);
+            Some(self.bounded(secs, first, &secs.to_string()))
+        })
     }
 
     fn head<'e, 't>(
@@ -152,15 +148,7 @@ impl Context {
     /// A TTL, in seconds. One that is too long counts as none (RFC 2181 section 8).
     pub(super) fn ttl_of(&mut self, token: &Token<'_>) -> Result<u32, Fault> {
         match seconds(token.raw) {
-            Some(secs) if secs <= MAX_TTL_SECS => Ok(secs),
-            Some(_) => {
-                let raw = shown(token.raw);
-                let message = format!(
-                    "the TTL '{raw}' counts as 0, being more than {MAX_TTL_SECS} (RFC 2181 section 8): write the time that is meant"
-                );
-                self.remarks.push((token.offset, message));
-                Ok(0)
-            }
+            Some(secs) => Ok(self.bounded(secs, token.offset, &shown(token.raw))),
             None => {
                 let raw = shown(token.raw);
                 let message = format!(
@@ -169,6 +157,17 @@ impl Context {
                 Err((token.offset, message))
             }
         }
+    }
+
+    fn bounded(&mut self, secs: u32, offset: usize, raw: &str) -> u32 {
+        if secs <= MAX_TTL_SECS {
+            return secs;
+        }
+        let message = format!(
+            "the TTL '{raw}' counts as 0, being more than {MAX_TTL_SECS} (RFC 2181 section 8): write the time that is meant"
+        );
+        self.remarks.push((offset, message));
+        0
     }
 }
 

@@ -7,7 +7,7 @@ use sidestep::{
     failover::{AnswerTable, ServiceAnswer},
     model::{Config, Diagnostic},
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const ZONE: &str = "
 $TTL 1h
@@ -55,15 +55,25 @@ fn read(text: &str) -> Config {
 
 /// The zones of a configuration; the file of each is `zone`.
 fn zones(config: &Config, zone: &str) -> Loaded {
-    let files: Vec<PathBuf> = config.zones.iter().map(|_| "the.zone".into()).collect();
-    let inputs = config.zones.iter().zip(&files);
-    let inputs: Vec<_> = inputs
-        .map(|(config, file)| ZoneInput {
+    let files = vec![("the.zone", zone); config.zones.len()];
+    zones_of(config, &files, false)
+}
+
+/// The zones of a configuration, each with its file; the last first where they are turned.
+fn zones_of(config: &Config, files: &[(&str, &str)], is_turned: bool) -> Loaded {
+    let mut inputs: Vec<_> = config
+        .zones
+        .iter()
+        .zip(files)
+        .map(|(config, (file, text))| ZoneInput {
             config,
-            file,
-            text: Some(zone),
+            file: Path::new(*file),
+            text: Some(*text),
         })
         .collect();
+    if is_turned {
+        inputs.reverse();
+    }
     let moved = MovedTypes::of(config);
     let mut read = |path: &Path| panic!("nothing else is read: {}", path.display());
     Zones::build_moving(&inputs, &config.services, &moved, "ns1", &mut read)
@@ -432,23 +442,11 @@ j HTTPS 1 i ipv4hint=192.0.2.1
             )
     };
     let build = |config: &Config, is_turned: bool| {
-        let files = [("example.com", near), ("example.net", far)];
-        let mut inputs: Vec<_> = config
-            .zones
-            .iter()
-            .zip(&files)
-            .map(|(config, (apex, text))| ZoneInput {
-                config,
-                file: Path::new(*apex),
-                text: Some(*text),
-            })
-            .collect();
-        if is_turned {
-            inputs.reverse();
-        }
-        let moved = MovedTypes::of(config);
-        let mut read = |path: &Path| panic!("nothing else is read: {}", path.display());
-        Zones::build_moving(&inputs, &config.services, &moved, "ns1", &mut read)
+        zones_of(
+            config,
+            &[("example.com", near), ("example.net", far)],
+            is_turned,
+        )
     };
     let hints = |line: u32| {
         format!(
@@ -486,6 +484,127 @@ j HTTPS 1 i ipv4hint=192.0.2.1
             assert_eq!(loaded.zones.is_ok(), leads_on, "{hostname}");
         }
     }
+}
+
+/// A zone, one below it, and services in both: `mail` with a hostname, `www` with a wildcard.
+const NESTED: &str = r#"
+[[zone]]
+name = "example.com"
+file = "example.com.zone"
+[[zone]]
+name = "sub.example.com"
+file = "sub.zone"
+[[target]]
+name = "plain"
+addresses = ["192.0.2.1"]
+records = ["MX 10 mail.sub", "MX 20 alias.sub", "MX 30 host.sub", "SRV 1 1 25 host"]
+[[target]]
+name = "named"
+cname = "lb.example.net"
+[[service]]
+name = "mail"
+names = ["mail.sub.example.com"]
+targets = ["named"]
+monitors = [{ kind = "icmp" }]
+[[service]]
+name = "any"
+names = ["*.example.com"]
+targets = ["named"]
+monitors = [{ kind = "icmp" }]
+[[service]]
+name = "www"
+names = ["www.example.com"]
+targets = ["plain"]
+monitors = [{ kind = "icmp" }]
+"#;
+const ABOVE: &str = "
+$TTL 1h
+@ SOA ns hostmaster 5 1h 10m 2w 600
+  NS  ns
+ns A 192.0.2.53
+a MX 1 mail.sub
+b MX 1 host.sub
+c HTTPS 1 mail.sub ipv4hint=192.0.2.1
+d MX 1 covered
+e MX 1 www
+";
+const BELOW: &str = "
+$TTL 1h
+@ SOA ns hostmaster 5 1h 10m 2w 600
+  NS  ns
+ns A 192.0.2.53
+host A 192.0.2.9
+alias CNAME host
+";
+
+#[test]
+fn names_of_a_zone_below_are_that_zones() {
+    let config = read(NESTED);
+    for is_turned in [false, true] {
+        let files = [("above", ABOVE), ("below", BELOW)];
+        let loaded = zones_of(&config, &files, is_turned);
+        let said = headlines(&loaded.warnings);
+        let starts = [
+            "above:6:1: 'mail.sub.example.com' is a name of service 'mail' and an alias",
+            "above:8:1: clients that take the address hints of this record do not follow a failover of service 'mail'",
+            "above:9:1: 'covered.example.com' is a name of service 'any' and an alias",
+        ];
+        assert_eq!(said.len(), starts.len(), "{said:#?}");
+        for (said, start) in said.iter().zip(starts) {
+            assert!(said.starts_with(start), "{said}");
+        }
+        let zones = loaded.zones.unwrap();
+        let moved = moved_records(&config, Some(&zones));
+        assert!(moved.iter().all(|found| found.is_warning), "{moved:?}");
+        let moved: Vec<_> = moved
+            .iter()
+            .map(|found| (found.index, found.message.as_str()))
+            .collect();
+        let [(0, mail), (1, alias), (3, host)] = moved[..] else {
+            panic!("{moved:#?}");
+        };
+        assert!(
+            mail.starts_with("'mail.sub.example.com' is a name of service 'mail'"),
+            "{mail}"
+        );
+        assert_eq!(
+            alias,
+            "'alias.sub.example.com' is an alias (CNAME), and MX records must not lead to one"
+        );
+        assert!(
+            host.starts_with("'host.example.com' is a name of service 'any'"),
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn a_zone_that_cannot_be_read_is_not_looked_up_in_the_one_above() {
+    let config = read(&NESTED.replace("lb.example.net", "host.sub.example.com"));
+    let files = [
+        ("above", ABOVE),
+        ("below", "@ SOA ns hostmaster 5 1h 10m 2w nonsense\n"),
+    ];
+    let errors = headlines(&zones_of(&config, &files, false).zones.unwrap_err());
+    assert!(
+        errors.iter().all(|error| error.starts_with("below:1:")),
+        "{errors:#?}"
+    );
+}
+
+#[test]
+fn records_that_lead_well_leave_room_for_what_is_said_of_others() {
+    let config = read(NESTED);
+    let many: String = (0..2_000)
+        .map(|number| {
+            format!("m{number} MX 1 www\nh{number} HTTPS 1 elsewhere.test. ipv4hint=192.0.2.1\n")
+        })
+        .collect();
+    let above = format!("{ABOVE}{many}last HTTPS 1 www ipv4hint=192.0.2.1\n");
+    let loaded = zones_of(&config, &[("above", &above), ("below", BELOW)], false);
+    let said = headlines(&loaded.warnings);
+    assert_eq!(said.len(), 4, "{said:#?}");
+    assert!(said[3].starts_with("above:4011:1: clients"), "{}", said[3]);
 }
 
 #[test]

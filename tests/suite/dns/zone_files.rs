@@ -171,6 +171,23 @@ fn errors_say_where_and_what_would_be_right() {
     assert!(count > 100, "{count} cases");
 }
 
+/// Without a TTL anywhere the SOA's MINIMUM is one, and bounded as others are.
+#[test]
+fn a_minimum_that_is_too_long_for_a_ttl_counts_as_none_and_is_said() {
+    let text = "@ SOA n hostmaster 1 1 1 1 3000000000\n@ NS n\nn A 192.0.2.1\n";
+    let loaded = build(&[("example.com", Given::File(text))], &[], &[]);
+    let said: Vec<_> = loaded.warnings.iter().map(Diagnostic::headline).collect();
+    assert_eq!(
+        said,
+        [
+            "example.com.zone:1:1: the TTL '3000000000' counts as 0, being more than 2147483647 (RFC 2181 section 8): write the time that is meant"
+        ]
+    );
+    let zones = loaded.zones.unwrap();
+    let found = answers(&zones, "n.example.com.", RecordType::A);
+    assert_eq!(found[0].ttl, 0);
+}
+
 /// RFC 2181 section 8, and as BIND and Knot have it.
 #[test]
 fn a_ttl_that_is_too_long_counts_as_none_and_is_said() {

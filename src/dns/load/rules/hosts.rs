@@ -6,7 +6,7 @@ use super::{
     text,
 };
 use crate::{
-    dns::{fields, store::zone::Turn},
+    dns::{fields, moved::hosts::is_alias, store::zone::Turn},
     model::Diagnostic,
 };
 use std::collections::HashSet;
@@ -74,11 +74,7 @@ impl Loader<'_> {
             let host = LookupName::of(target);
             let node = draft.node_for(&host);
             if node.is_some_and(|node| !draft.set(node, kind::CNAME).is_empty()) {
-                let message = format!(
-                    "'{}' is an alias (CNAME), and {} records must not lead to one",
-                    text_of(host.octets()),
-                    text(entry.kind)
-                );
+                let message = is_alias(&text_of(host.octets()), &text(entry.kind));
                 self.warn_at(entry.place, message);
             } else if entry.kind == kind::NS
                 && draft.holds(&host)
@@ -86,7 +82,7 @@ impl Loader<'_> {
             {
                 self.has_no_address(entry, &host, input);
             } else {
-                self.host_is_a_services(draft, entry, &host);
+                self.host_leads_to(entry, &host);
             }
         }
     }

@@ -1,16 +1,14 @@
 //! How services lie over a zone: what contradicts them, and what goes around them.
 
 use super::{
-    super::{Draft, Entry, Loader, LookupName, kind, text_of},
+    super::{Draft, Entry, Loader, kind, text_of},
     text,
 };
 use crate::{
     dns::{
-        answer::MAX_ALIASES,
         fields::{self, may_stand_beside_cname},
         moved::hints::goes_around,
         store::zone::Turn,
-        zone_file::Place,
     },
     model::ServiceName,
 };
@@ -98,52 +96,15 @@ impl Loader<'_> {
             if !fields::has_address_hints(entry.kind, rdata) || rdata.starts_with(&[0, 0]) {
                 continue;
             }
-            let service = match fields::target(entry.kind, rdata) {
+            match fields::target(entry.kind, rdata) {
                 // "." is the owner.
-                None | Some([0]) => self.service_of(draft, entry.node),
-                Some(target) => match end_of(draft, target) {
-                    Some(End::Node(node)) => self.service_of(draft, node),
-                    Some(End::Abroad(name)) => {
-                        self.leads_abroad(entry, &LookupName::of(name));
-                        None
+                None | Some([0]) => {
+                    if let Some(service) = self.service_of(draft, entry.node) {
+                        self.warn_at(entry.place, goes_around(&service));
                     }
-                    None => None,
-                },
-            };
-            if let Some(service) = service {
-                self.warn_at(entry.place, goes_around(&service));
+                }
+                Some(target) => self.hints_lead_to(entry, target),
             }
-        }
-    }
-
-    /// The host of a name server, of mail or of an SRV record is no alias (RFC 2181 section 10.3),
-    /// and a name of a service is one while a hostname is served there, but at an apex.
-    pub(super) fn host_is_a_services(&mut self, draft: &Draft, entry: &Entry, host: &LookupName) {
-        if !draft.holds(host) {
-            self.leads_abroad(entry, host);
-            return;
-        }
-        let node = draft.node_for(host).filter(|&node| node != 0);
-        if let Some(service) = node.and_then(|node| self.service_of(draft, node)) {
-            self.host_becomes_alias(entry.place, entry.kind, host, &service);
-        }
-    }
-
-    pub(super) fn host_becomes_alias(
-        &mut self,
-        place: Place,
-        kind: u16,
-        host: &LookupName,
-        service: &ServiceName,
-    ) {
-        let moved = self.moved;
-        if let Some(target) = moved.alias_of(service) {
-            let message = format!(
-                "'{}' is a name of service '{service}' and an alias (CNAME) while its target '{target}' is served, which is a hostname; {} records must not lead to one: name another host, or give the target addresses",
-                text_of(host.octets()),
-                text(kind)
-            );
-            self.warn_at(place, message);
         }
     }
 
@@ -151,28 +112,4 @@ impl Loader<'_> {
         let slot = draft.service(node)?;
         self.zones.roster().services.get(slot as usize).cloned()
     }
-}
-
-/// Where a name leads, by CNAMEs of its zone.
-enum End<'d> {
-    /// To a name of the zone, or the wildcard that stands for it.
-    Node(u32),
-    /// Out of the zone.
-    Abroad(&'d [u8]),
-}
-
-fn end_of<'d>(draft: &'d Draft, name: &'d [u8]) -> Option<End<'d>> {
-    let mut name = name;
-    for _ in 0..=MAX_ALIASES {
-        let lookup = LookupName::of(name);
-        if !draft.holds(&lookup) {
-            return Some(End::Abroad(name));
-        }
-        let node = draft.node_for(&lookup)?;
-        let Some(alias) = draft.set(node, kind::CNAME).first() else {
-            return Some(End::Node(node));
-        };
-        name = fields::target(kind::CNAME, draft.rdata(alias))?;
-    }
-    None
 }

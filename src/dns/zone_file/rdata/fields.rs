@@ -312,10 +312,11 @@ pub(super) fn is_not(token: &Token<'_>, what: &str, instead: &str) -> Fault {
 }
 
 fn address_fault(token: &Token<'_>, what: &str) -> Fault {
-    let hint = match token.raw.parse() {
-        Ok(std::net::IpAddr::V4(_)) => "; it belongs in an A record",
-        Ok(std::net::IpAddr::V6(_)) => "; it belongs in an AAAA record",
-        Err(_) => "",
+    // Of locators there are other types.
+    let hint = match (token.raw.parse(), what) {
+        (Ok(std::net::IpAddr::V4(_)), "an IPv6 address") => "; it belongs in an A record",
+        (Ok(std::net::IpAddr::V6(_)), "an IPv4 address") => "; it belongs in an AAAA record",
+        _ => "",
     };
     let raw = shown(token.raw);
     (token.offset, format!("'{raw}' is not {what}{hint}"))
