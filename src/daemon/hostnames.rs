@@ -196,6 +196,26 @@ mod tests {
         resolved.iter().map(say).collect()
     }
 
+    #[tokio::test]
+    async fn a_report_that_waits_when_the_fold_ends_holds_nobody() {
+        let (fold, inbox) = std::sync::mpsc::sync_channel(1);
+        let report = Resolved {
+            target: "a".into(),
+            hostname: "x.test".into(),
+            addresses: Vec::new(),
+            error: None,
+        };
+        let told = async { tell(&fold, &[report.clone(), report]).await };
+        let end = async {
+            // By then it waits in the inbox.
+            tokio::task::yield_now().await;
+            drop(inbox);
+        };
+        let both = async { tokio::join!(told, end).0 };
+        let told = tokio::time::timeout(Duration::from_secs(10), both).await;
+        assert_eq!(told, Ok(Err(())));
+    }
+
     #[test]
     fn each_target_is_told_once_and_again_where_its_hostname_moved() {
         let mut telling = Telling::default();
