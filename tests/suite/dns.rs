@@ -8,7 +8,6 @@ mod aliases;
 mod alone;
 mod answers;
 mod client;
-mod crowd;
 mod equivalence;
 mod fairness;
 mod hickory;
