@@ -16,6 +16,7 @@ cleanup() {
     exit "$code"
 }
 trap cleanup EXIT
+# With pipefail, `| grep -q` also fails where it ends before its writer does: hence `grep -q … <<<"$(…)"` in all scripts.
 say() { printf '%s  %s\n' "$(date +%H:%M:%S.%3N)" "$*"; }
 die() { say "FAILED: $*" >&2; exit 1; } # also from within $(...)
 now_ms() { date +%s%3N; }
@@ -49,7 +50,7 @@ wait_answer() { # wait_answer EXPECTED LIMIT_MS [FROM_MS]: how long until it is 
 status() { "$BIN" status "$@" --config "$DIR/sidestep.toml"; }
 wait_status() { # wait_status PATTERN: until `status www` says it
     local from; from=$(now_ms)
-    until { status www; status www --json; } 2>&1 | grep -qE "$1"; do
+    until grep -qE "$1" <<<"$({ status www; status www --json; } 2>&1)"; do
         [ $(( $(now_ms) - from )) -le 5000 ] || { status www; die "status never said $1"; }
         sleep 0.05
     done

@@ -72,6 +72,8 @@ pub(super) struct Copied {
     /// When the fold was last asked for a newer one, and what came of it; `None` where the next to
     /// ask wants a new one.
     shown: Option<(Instant, Arc<Overview>)>,
+    /// The daemon's own part then.
+    part: DaemonPart,
 }
 
 impl Operator {
@@ -180,15 +182,19 @@ impl Operator {
         self.copy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The copy, or a new one where it is old. One asks for all, and nobody waits long for a fold
-    /// that is busy: what was known before is shown, and said to be old.
+    /// The copy, or a new one where it is old or something in the daemon went wrong or was mended.
+    /// One asks for all, and nobody waits long for a fold that is busy: what was known before is
+    /// shown, and said to be old.
     pub(super) fn copied(&self) -> Arc<Overview> {
         let mut copy = self.copy();
+        let part = self.part();
         if let Some((asked, shown)) = &copy.shown
             && asked.elapsed() < COPY_MAX
+            && part.is_as_well_as(&copy.part)
         {
             return Arc::clone(shown);
         }
+        copy.part = part;
         let within = copy.known.as_ref().map_or(FOLD_MAX, |_| COPY_WAITS);
         let shown = if let Some(new) = self.ask(None, within) {
             let new = Arc::new(new);
@@ -412,6 +418,25 @@ mod tests {
         let fold = thread::spawn(|| answer(inbox));
         let new = operator.copied();
         assert_eq!(new.advisories, Vec::<String>::new(), "no longer said");
+        drop(fold.join().unwrap());
+    }
+
+    #[test]
+    fn what_goes_wrong_in_the_daemon_is_shown_at_once() {
+        let (operator, inbox, _folder) = operator();
+        let fold = thread::spawn(|| answer(answer(inbox)));
+        assert_eq!(operator.copied().advisories, Vec::<String>::new());
+        operator.shown.lock().unwrap().no_control = Some("the disk is read-only".to_owned());
+        let advisories = &operator.copied().advisories;
+        assert!(
+            advisories[0].contains("the disk is read-only"),
+            "{advisories:?}"
+        );
+        assert_eq!(
+            &operator.copied().advisories,
+            advisories,
+            "a copy, the fold is not asked"
+        );
         drop(fold.join().unwrap());
     }
 }

@@ -52,11 +52,11 @@ say "www.example.com is the primary, through the resolver"
 ask www.example.com A
 [ "$(ask www.example.com A | head -n 1)" = www.fo.example.com. ] || die "the CNAME of the provider is not there"
 [ "$(ask mail.example.com A)" = 192.0.2.25 ] || die "the rest of the provider's zone is not there"
-dig +noall +comments @192.0.2.1 www.fo.example.com A | grep -q 'AUTHORITY: [1-9]' || die "the provider does not delegate"
-dig +noall +comments @192.0.2.53 www.fo.example.com A | grep -q 'flags: qr aa' || die "sidestep is not authoritative"
+grep -q 'AUTHORITY: [1-9]' <<<"$(dig +noall +comments @192.0.2.1 www.fo.example.com A)" || die "the provider does not delegate"
+grep -q 'flags: qr aa' <<<"$(dig +noall +comments @192.0.2.53 www.fo.example.com A)" || die "sidestep is not authoritative"
 [ "$(dig +short @192.0.2.53 fo.example.com NS | sort | tr '\n' ' ')" = "fo1.example.com. fo2.example.com. " ] \
     || die "both sides of the delegation do not say the same"
-until status www | grep -qE 'backup.*(up|UP)'; do
+until grep -qE 'backup.*(up|UP)' <<<"$(status www)"; do
     [ $(( $(now_ms) - from )) -le 10000 ] || { status www; die "the backup is not up"; }
     sleep 0.1
 done

@@ -47,7 +47,7 @@ for net in 96 97; do
     ip route add 10.$net.0.0/24 via 10.98.0.2
     ip -6 route add fd00:$net::/64 via fd00:98::2
 done
-V6=yes; ip -6 addr show dev lo | grep -q ::1 || V6=no
+V6=yes; grep -q ::1 <<<"$(ip -6 addr show dev lo)" || V6=no
 
 configuration() { # configuration ADDRESS COUNT [WITNESS]
     cat > "$DIR/sidestep.toml" <<CONF

@@ -81,7 +81,7 @@ say "home after $took ms (the policy waits 5 s)"
 say "a policy saved while it runs is in force"
 sed -i 's/hold("on the primary")/hold("on the primary, by the edited policy").ttl(20 * SECOND)/' "$DIR/policies/www.rhai"
 from=$(now_ms)
-until dig +noall +answer @127.0.0.1 -p $DNS_PORT www.example.com A | grep -qE '[[:space:]]20[[:space:]]+IN'; do
+until grep -qE '[[:space:]]20[[:space:]]+IN' <<<"$(dig +noall +answer @127.0.0.1 -p $DNS_PORT www.example.com A)"; do
     [ $(( $(now_ms) - from )) -le 3000 ] || die "the edited policy is not in force"
 done
 say "in force $(( $(now_ms) - from )) ms after the save, dig's own time included"
@@ -101,7 +101,7 @@ grep -q first_off "$DIR/policies/www.rhai" || die "the typo was not made"
 wait_status "unknown function 'first_off', did you mean 'first_of'"
 cp "$DIR/good.rhai" "$DIR/policies/www.rhai"
 from=$(now_ms)
-while status www 2>&1 | grep -q first_off; do
+while grep -q first_off <<<"$(status www 2>&1)"; do
     [ $(( $(now_ms) - from )) -le 5000 ] || die "the mended policy is still called refused"
     sleep 0.05
 done
@@ -123,7 +123,7 @@ asked=$(wc -l < "$DIR/asked.log")
 bad=$(grep -cv '^2$' "$DIR/asked.log" || true)
 say "$asked queries, $bad unanswered"
 [ "$bad" = 0 ] || die "queries were lost"
-dig +tcp +short @127.0.0.1 -p $DNS_PORT www.example.com A | grep -q 127.0.0.3 || die "no answer over TCP"
+grep -q 127.0.0.3 <<<"$(dig +tcp +short @127.0.0.1 -p $DNS_PORT www.example.com A)" || die "no answer over TCP"
 say "kill -9 while on the backup; the primary is well again meanwhile"
 kill_9
 web primary 127.0.0.2 $WEB_PORT
@@ -186,7 +186,7 @@ export_to() { "$BIN" export --config "$DIR/sidestep.toml" -o "$@" >> "$DIR/expor
 export_to "$DIR/whole.jsonl.zst"
 faithful "$DIR/whole.jsonl.zst"
 export_to "$DIR/cut.jsonl" --service www --since "$middle"
-sed -n 2p "$DIR/cut.jsonl" | grep -q '"state":' || die "a stretch does not begin with its state"
+grep -q '"state":' <<<"$(sed -n 2p "$DIR/cut.jsonl")" || die "a stretch does not begin with its state"
 faithful "$DIR/cut.jsonl"
 "$BIN" import "$DIR/whole.jsonl.zst" --data "$DIR/again" || die "import"
 faithful "$DIR/again"

@@ -50,8 +50,8 @@ unfollow() { # ends that, and says whether every query was answered
 }
 took() { # took TARGET ADDRESS LINE: from the first decision for it in the daemon's log after that line to the first answer
     local line decided first
-    line=$(tail -n "+$3" "$DIR/serve.log" | grep ' decision ' | grep -m 1 "serve=$1 ")
-    decided=$(date -d "${line%% *}" +%s%3N)
+    line=$(tail -n "+$3" "$DIR/serve.log" | grep ' decision ' | grep "serve=$1 ")
+    decided=$(date -d "${line%% *}" +%s%3N) # of the first of these lines
     first=$(awk -v wanted="$2" '$2 == wanted { print $1; exit }' "$DIR/answers.log")
     echo $(( first - decided ))
 }
@@ -61,7 +61,7 @@ wait_until() { # wait_until SECONDS COMMAND…
     local end=$(( $(now_ms) + $1 * 1000 )); shift
     until "$@" >/dev/null 2>&1; do [ "$(now_ms)" -le "$end" ] || die "never: $*"; sleep 0.05; done
 }
-is_degraded() { status --json | grep -qE '"degraded": ?\{'; }
+is_degraded() { grep -qE '"degraded": ?\{' <<<"$(status --json)"; }
 is_well() { ! is_degraded; }
 whole() { # the journal says nothing wrong of itself, and every event up to the last is there or in a gap
     [ "$(sqlite3 "$DIR/data/journal.sqlite" 'PRAGMA integrity_check')" = ok ] || die "integrity_check"

@@ -40,8 +40,8 @@ starts() { # starts WHAT PATTERN: the first answer is the last decision, and sta
     say "$1: answered, and said"
 }
 is_well() { # the disk is back: everything is written, orders are taken
-    local from; from=$(now_ms)
-    until ! status --json | grep -qE '"degraded": ?\{|no_control'; do
+    local from said; from=$(now_ms)
+    until said=$(status --json) && ! grep -qE '"degraded": ?\{|no_control' <<<"$said"; do
         [ $(( $(now_ms) - from )) -le 20000 ] || { status; die "$1: never well again"; }
         sleep 0.1
     done

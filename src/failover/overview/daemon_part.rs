@@ -229,6 +229,19 @@ impl Distribution {
 }
 
 impl DaemonPart {
+    /// Whether nothing went wrong or was mended since `before`; what only counts may have gone on.
+    pub fn is_as_well_as(&self, before: &Self) -> bool {
+        let journal = |part: &Self| {
+            let journal = part.journal.as_ref();
+            journal.map(|journal| (journal.degraded.clone(), journal.alarms.clone()))
+        };
+        self.refused == before.refused
+            && self.pending == before.pending
+            && self.needs_restart == before.needs_restart
+            && self.no_control == before.no_control
+            && journal(self) == journal(before)
+    }
+
     /// What of the daemon deserves attention, one sentence each.
     pub(super) fn advisories(&self) -> Vec<String> {
         let mut said = Vec::new();
