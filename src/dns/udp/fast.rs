@@ -2,9 +2,8 @@
 //!
 //! An RRset is copied behind the question as it lies in the store; names in records that were
 //! copied are what later records point to. Does not know sockets. Contract: what it answers is
-//! what the slow path answers, field by field, but for additional records that fit here alone, since
-//! names are compressed better; property tests hold it to that. What is not usual, or does not fit,
-//! is left to the slow path. Allocates nothing; never panics.
+//! what the slow path answers, field by field; property tests hold it to that. What is not usual, or
+//! would not fit there, is left to the slow path. Allocates nothing; never panics.
 
 mod additional;
 

@@ -80,6 +80,12 @@ impl<'m> Message<'m> {
         }
     }
 
+    /// Leaves room at the end: so many octets more the slow path may need for what is answered,
+    /// and what would not fit there is not answered here.
+    pub(super) fn reserve(&mut self, octets: usize) {
+        self.limit = self.limit.saturating_sub(octets);
+    }
+
     /// The octets of a name that stands whole in the message.
     pub(super) fn at(&self, at: usize, length: usize) -> &[u8] {
         self.octets.get(at..at + length).unwrap_or_default()

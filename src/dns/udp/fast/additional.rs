@@ -38,8 +38,11 @@ pub(super) fn add(answering: &mut Answering<'_, '_>) -> Option<()> {
         if answering.authoritative && seen.is_full() {
             break;
         }
+        // The slow path points to no name in opaque data, nor to one in another letter case.
+        let is_pointed_to =
+            matches!(kind, kind::NS | kind::MX) && !target.iter().any(u8::is_ascii_uppercase);
         if seen.insert(&answering.message, host)? {
-            add_host(answering, host, same_kind)?;
+            add_host(answering, host, same_kind, is_pointed_to)?;
         }
     }
     Some(())
@@ -49,6 +52,7 @@ fn add_host(
     answering: &mut Answering<'_, '_>,
     (at, length): (usize, usize),
     same_kind: Option<u16>,
+    is_pointed_to: bool,
 ) -> Option<()> {
     let name = &mut *answering.name;
     name.read(answering.message.at(at, length))?;
@@ -63,8 +67,10 @@ fn add_host(
     };
     let Some(node) = node else { return Some(()) };
     let here = At::new(answering.table, zone, node);
+    let mut owed = if is_pointed_to { 0 } else { length };
     for kind in [kind::A, kind::AAAA].into_iter().chain(same_kind) {
         if let Some(set) = here.rrset(kind) {
+            answering.message.reserve(std::mem::take(&mut owed));
             answering.message.push(Section::Additional, set, at)?;
         }
     }
