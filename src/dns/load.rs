@@ -79,6 +79,11 @@ impl Zones {
             zones: Self::of_services(services.keys().cloned().collect()),
             services: BTreeMap::new(),
             aliases: HashSet::new(),
+            apexes: inputs
+                .iter()
+                .filter_map(|input| WireName::parse(&input.config.name))
+                .map(|apex| apex.octets().into())
+                .collect(),
             leads: Vec::new(),
             moved,
         };
@@ -127,6 +132,8 @@ struct Loader<'r> {
     services: BTreeMap<DnsName, Vec<(WireName, ServiceName)>>,
     /// The names of services with hostnames, in wire form.
     aliases: HashSet<Box<[u8]>>,
+    /// The zones' apexes, in wire form.
+    apexes: HashSet<Box<[u8]>>,
     /// What is to be looked at once all zones are there.
     leads: Vec<Lead>,
     moved: &'r MovedTypes,

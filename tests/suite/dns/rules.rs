@@ -145,6 +145,42 @@ fn hosts_that_are_aliases_are_warned_about() {
 }
 
 #[test]
+fn hosts_that_are_aliases_in_another_zone_are_warned_about() {
+    let above = "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns.sub\n@ MX 1 c.sub\n@ MX 2 C.test.\n\
+                 @ MX 3 x.w.sub\n@ MX 4 ok.test.\nsub NS ns.sub\nns.sub A 192.0.2.1\nc CNAME ok.test.";
+    let below = "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\nc CNAME ns\n\
+                 *.w CNAME ns\n@ MX 1 c.example.com.";
+    let other = "$TTL 60\n@ SOA ns.sub.example.com. h 1 1 1 1 1\n@ NS ns.sub.example.com.\n\
+                 c CNAME ok\nok A 192.0.2.2";
+    let mut zones = [
+        ("example.com", Given::File(above)),
+        ("sub.example.com", Given::File(below)),
+        ("test", Given::File(other)),
+    ];
+    for _ in 0..3 {
+        zones.rotate_left(1);
+        let loaded = build(&zones, &[], &[]);
+        assert!(loaded.zones.is_ok());
+        let said: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        for (place, host) in [
+            ("example.com.zone:4:1", "c.sub.example.com"),
+            ("example.com.zone:5:1", "c.test"),
+            ("example.com.zone:6:1", "x.w.sub.example.com"),
+            ("sub.example.com.zone:7:1", "c.example.com"),
+        ] {
+            let expect = format!(
+                "{place}: '{host}' is an alias (CNAME), and MX records must not lead to one"
+            );
+            assert!(
+                said.iter().any(|said| said.contains(&expect)),
+                "{expect}: {said:#?}"
+            );
+        }
+        assert_eq!(said.len(), 4, "{said:#?}");
+    }
+}
+
+#[test]
 fn records_that_stand_twice_are_one_in_any_case_of_their_names() {
     let (taken, found) = judged(
         "m MX 1 Mail.test.\nm MX 1 mail.TEST.\nm 60 MX 2 mail.test.\nt TXT a\nt TXT A",

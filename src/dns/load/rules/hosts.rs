@@ -82,7 +82,7 @@ impl Loader<'_> {
             {
                 self.has_no_address(entry, &host, input);
             } else {
-                self.host_leads_to(entry, &host);
+                self.host_leads_to(entry, &host, draft.name(0));
             }
         }
     }

@@ -1,14 +1,18 @@
-//! What records lead to, as far as services are there: looked at once all zones are built, since
-//! which zone answers a name, and whether a wildcard does, is known only then (RFC 4592 section
-//! 3.3.1).
+//! What records lead to, as far as services or other zones are there: looked at once all zones are
+//! built, since which zone answers a name, and whether a wildcard does, is known only then (RFC
+//! 4592 section 3.3.1).
 //!
-//! Contract: hosts that no hostname can stand at are not kept, so that this costs next to nothing.
+//! Contract: hosts in no other zone of ours that no hostname can stand at are not kept, so that
+//! this costs next to nothing.
 
 use super::super::{Entry, Loader, LookupName, Place, WireName, ZoneInput, apex_of, kind};
 use super::text;
 use crate::{
     dns::{
-        moved::{hints::goes_around, hosts::becomes_alias},
+        moved::{
+            hints::goes_around,
+            hosts::{becomes_alias, is_alias},
+        },
         name::text_of,
     },
     model::{Service, ServiceName},
@@ -18,7 +22,7 @@ use std::{
     path::Path,
 };
 
-/// A record that may lead to a service's name.
+/// A record that may lead to a service's name, or to an alias.
 pub(in super::super) struct Lead {
     place: Place,
     kind: u16,
@@ -36,12 +40,15 @@ impl Loader<'_> {
         });
     }
 
-    /// Keeps the host of a name server, of mail or of an SRV record, if a hostname may be served
-    /// there.
-    pub(super) fn host_leads_to(&mut self, entry: &Entry, host: &LookupName) {
+    /// Keeps the host of a name server, of mail or of an SRV record in the zone at `apex`, if a
+    /// hostname may be served there or another of the zones answers it.
+    pub(super) fn host_leads_to(&mut self, entry: &Entry, host: &LookupName, apex: &[u8]) {
+        let mut suffixes = (0..=host.depth()).rev().map(|depth| host.suffix(depth));
+        let zone = suffixes.find(|&suffix| self.apexes.contains(suffix));
+        let is_elsewhere = zone.is_some_and(|zone| zone != apex);
         let is_alias = |octets: &[u8]| self.aliases.contains(octets);
         let is_below = |depth| is_alias(&[&b"\x01*"[..], host.suffix(depth)].concat());
-        if is_alias(host.octets()) || (0..host.depth()).any(is_below) {
+        if is_elsewhere || is_alias(host.octets()) || (0..host.depth()).any(is_below) {
             self.leads.push(Lead {
                 place: entry.place,
                 kind: entry.kind,
@@ -73,9 +80,15 @@ impl Loader<'_> {
         }
         // At an apex no CNAME is answered.
         let node = self.zones.node_for(&LookupName::of(&lead.name))?;
-        let service = self.zones.service_at(node).filter(|_| !node.is_apex())?;
-        let target = self.moved.alias_of(service)?;
+        if node.is_apex() {
+            return None;
+        }
         let host = text_of(&lead.name);
+        let Some(service) = self.zones.service_at(node) else {
+            let alias = node.rrset(kind::CNAME);
+            return alias.map(|_| is_alias(&host, &text(lead.kind)));
+        };
+        let target = self.moved.alias_of(service)?;
         Some(becomes_alias(&host, service, target, &text(lead.kind)))
     }
 
