@@ -12,7 +12,8 @@ cleanup() {
     done
     [ "$code" = 0 ] || { echo "--- daemon log"; tail -n 60 "$DIR/serve.log" 2>/dev/null; cat "$DIR/asked.log" 2>/dev/null | tail -5; }
     ! mountpoint -q "$DIR/data" || umount -l "$DIR/data"
-    rm -rf "$DIR"
+    # Those that were asked to end may still write.
+    rm -rf "$DIR" || { sleep 1; rm -rf "$DIR" || true; }
     exit "$code"
 }
 trap cleanup EXIT

@@ -129,8 +129,9 @@ impl Gate {
     /// The lock is held: no older table can come after a newer one.
     fn publish(&self, inner: &mut Inner, what: Waiting) {
         self.publisher.publish(what.zones, what.table);
-        inner.opened = true;
-        if what.seq > inner.committed {
+        // That the first is not on disk yet says nothing of the disk.
+        let is_first = !std::mem::replace(&mut inner.opened, true);
+        if what.seq > inner.committed && !is_first {
             inner.behind = Some(what.seq);
         }
     }
@@ -173,6 +174,17 @@ mod tests {
         assert_eq!(gate.next_due(), None);
         gate.offer(19, Arc::default(), table(19), false);
         assert_eq!(shown(), 19, "on disk before it was offered");
+    }
+
+    #[test]
+    fn the_first_keeps_no_other_from_waiting() {
+        let (gate, shown) = gate();
+        gate.offer(11, Arc::default(), table(11), false);
+        assert_eq!(shown(), 11, "the first waits for nothing");
+        gate.offer(12, Arc::default(), table(12), false);
+        assert_eq!(shown(), 11, "not on disk yet");
+        gate.committed(12);
+        assert_eq!(shown(), 12);
     }
 
     #[test]

@@ -288,6 +288,10 @@ impl Writer {
     /// Everything up to `seq` is on disk, by a commit that took so long.
     fn durable(&self, seq: u64, took: Duration) {
         let before = self.shared.committed.fetch_max(seq, Ordering::AcqRel);
+        // First of all: who waited for an order finds its answer published.
+        if seq > before {
+            (self.committed)(seq);
+        }
         let mut desk = self.shared.desk();
         desk.backlog.done();
         desk.fails = false;
@@ -303,9 +307,6 @@ impl Writer {
         }
         drop(desk);
         self.shared.news.notify_all();
-        if seq > before {
-            (self.committed)(seq);
-        }
         news.say();
     }
 

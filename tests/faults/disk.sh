@@ -52,7 +52,7 @@ took() { # took TARGET ADDRESS LINE: from the first decision for it in the daemo
     local line decided first
     line=$(tail -n "+$3" "$DIR/serve.log" | grep ' decision ' | grep "serve=$1 ")
     decided=$(date -d "${line%% *}" +%s%3N) # of the first of these lines
-    first=$(awk -v wanted="$2" '$2 == wanted { print $1; exit }' "$DIR/answers.log")
+    until first=$(awk -v wanted="$2" '$2 == wanted { print $1; exit }' "$DIR/answers.log") && [ -n "$first" ]; do sleep 0.02; done
     echo $(( first - decided ))
 }
 logged() { wc -l < "$DIR/serve.log"; }

@@ -8,6 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 SIDESTEP=$(realpath "${SIDESTEP:-target/release/sidestep}")
 export SIDESTEP
+# The crowd is that of one process.
+ulimit -Sn "$(ulimit -Hn)"
 # The development profile, which the tests were built with: at this rate the generator has time.
 exec cargo bench --profile dev --bench dns -- switches reloads idle overload \
     --rounds 1 --seconds 1 --reloads 60 --idle 1000 --rate 2000 --port "${PORT:-21600}" --strict facts

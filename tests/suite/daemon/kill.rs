@@ -14,7 +14,7 @@ use proptest::{
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -29,6 +29,8 @@ const CYCLES: u64 = 24;
 /// How long a daemon may take to answer after its start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const TARGETS: usize = 12;
+/// Where nobody else takes the port between two lives of the daemon.
+const DNS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 53, 1)), 5_300);
 
 /// What the cycles came to.
 #[derive(Debug, Default)]
@@ -48,8 +50,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
     let cycles = cycles.map_or(CYCLES, |cycles| cycles.parse().expect("a number"));
     let folder = tempfile::tempdir().unwrap();
     let well = Arc::new(AtomicBool::new(true));
-    let dns = free_port();
-    fs::write(folder.path().join("sidestep.toml"), config(dns, web(&well))).unwrap();
+    fs::write(folder.path().join("sidestep.toml"), config(DNS, web(&well))).unwrap();
     let mut chance = TestRunner::new_with_rng(
         ProptestConfig::default(),
         TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]),
@@ -61,7 +62,7 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
         let daemon = start(folder.path());
         known = one_life(
             folder.path(),
-            dns,
+            DNS,
             daemon,
             &well,
             &known,
@@ -253,11 +254,6 @@ fn ask(dns: SocketAddr, name: &str, kind: RecordType) -> Result<String, String> 
         Some(other) => panic!("{other:?}"),
         None => Err(reply.metadata.response_code.to_string()),
     }
-}
-
-fn free_port() -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket.local_addr().unwrap()
 }
 
 /// A web server that answers while it is well, and closes otherwise.

@@ -1,6 +1,7 @@
 //! Reloads: what is good is in force at once, what is not is refused aloud, and no query is lost.
 
 use super::site::{DEADLINE, FIRST, ONE_TWO, Site, two_targets};
+use crate::probe::servers;
 use sidestep::{dns, failover::What};
 use std::{
     fs::{self, File},
@@ -398,9 +399,7 @@ fn nothing_that_a_former_monitor_found_counts_under_the_new_one() {
             ("policies/www.rhai", FIRST.to_owned()),
         ]
     });
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed_port = closed.local_addr().unwrap().port();
-    drop(closed);
+    let closed_port = servers::closed().port();
     for turn in 0..5 {
         site.save("sidestep.toml", &sixty(closed_port));
         while !matches!(site.next().what, What::Config(_)) {}

@@ -91,7 +91,12 @@ fn systemd_hears_of_the_start_a_reload_the_beat_and_the_end() {
     let mut site = Supervised::start(Some("6000000"));
     assert_eq!(site.heard(), ["READY=1"], "and nothing before it");
     let (status, before) = site.until("STATUS=");
-    assert_eq!(status, ["STATUS=1 service: www on one"]);
+    // A disk that is slow just now is told, too.
+    assert_eq!(status.len(), 1, "{status:?}");
+    assert!(
+        status[0].starts_with("STATUS=1 service: www on one"),
+        "{status:?}"
+    );
     assert!(before.iter().all(|line| line == "WATCHDOG=1"), "{before:?}");
     site.until("WATCHDOG=1");
     site.until("WATCHDOG=1");

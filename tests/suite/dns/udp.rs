@@ -118,12 +118,13 @@ fn a_reply_comes_from_the_address_that_was_asked() {
 fn a_stop_answers_what_was_received() {
     let (sockets, sent) = serving(&["127.0.0.1:0"], &published(), |bound| {
         let sockets: Vec<_> = (0..8).map(|_| client(bound[0])).collect();
-        for id in 0..100 {
+        // As many as any receive buffer holds, though all clients may meet the same socket.
+        for id in 0..40 {
             for socket in &sockets {
                 socket.send(&asked(id)).unwrap();
             }
         }
-        (sockets, 100)
+        (sockets, 40)
     });
     for socket in sockets {
         socket.set_nonblocking(true).unwrap();

@@ -1,6 +1,7 @@
 //! Servers on loopback that misbehave by name, and certificates to misbehave with.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use socket2::{Domain, Socket, Type};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -50,9 +51,18 @@ where
 }
 
 /// Nobody listens there any more.
+/// A port at which nobody listens, and which nobody else gets.
+pub(crate) fn closed() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
+}
+
 pub(crate) async fn refuses() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+    closed()
 }
 
 pub(crate) async fn accepts_then_stays_silent() -> SocketAddr {

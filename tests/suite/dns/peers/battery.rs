@@ -13,8 +13,8 @@ use super::{
 };
 use std::time::Duration;
 
-/// Silence is an answer to some of these, so it is not waited for long.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Silence is an answer to some of these, so it is not waited for long; but twice.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(400), Duration::from_secs(2)];
 
 type Case = (String, Vec<u8>);
 
@@ -40,7 +40,10 @@ pub(super) fn ask_all(servers: &[Server], world: &World, ledger: &mut Ledger) {
                 let cases = &cases;
                 scope.spawn(move || {
                     let asked = cases.iter().map(|(_, octets)| {
-                        let reply = exchange::one_over_udp(server.address, octets, PATIENCE);
+                        let mut waits = PATIENCE.into_iter();
+                        let reply = waits.find_map(|patience| {
+                            exchange::one_over_udp(server.address, octets, patience)
+                        });
                         Outcome::of(reply.as_deref())
                     });
                     asked.collect()

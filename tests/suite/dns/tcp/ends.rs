@@ -71,7 +71,7 @@ fn a_shutdown_waits_for_nobody_for_long() {
     served.ended.recv_timeout(LATE).expect("it ends");
     let took = asked.elapsed();
     assert!(took >= Duration::from_secs(2), "it waited for {took:?}");
-    assert!(took < Duration::from_secs(5), "it waited for {took:?}");
+    assert!(took < Duration::from_secs(10), "it waited for {took:?}");
     assert_eq!(publisher.tcp_counters().counted().open, 0);
     assert_eq!(closed_for(&publisher, "timeout"), 1);
 }
