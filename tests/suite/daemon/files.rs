@@ -2,7 +2,10 @@
 
 use super::site::{FIRST, ONE_TWO, Site, two_targets};
 use sidestep::{failover::What, model::DnsName};
-use std::{fs, thread, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 const ZONE: &str = "$TTL 60\n@ IN SOA ns1 hostmaster 100 3600 600 86400 30\n@ IN NS ns1\n\
                     ns1 IN A 192.0.2.53\n$INCLUDE more.inc\n";
@@ -164,6 +167,9 @@ fn a_policy_behind_a_link_is_watched_where_it_is() {
     site.decision(|decision| decision.ttl_ms == 4_000);
 }
 
+/// How long a file may be away while it is saved, and a little less.
+const BORNE: Duration = Duration::from_millis(150);
+
 #[test]
 fn the_built_in_policy_does_not_step_in_while_the_own_one_is_saved() {
     let site = Site::start(|web| {
@@ -174,9 +180,11 @@ fn the_built_in_policy_does_not_step_in_while_the_own_one_is_saved() {
         ]
     });
     let path = site.path("policies/failover.rhai");
+    let began = Instant::now();
     fs::rename(&path, path.with_extension("rhai~")).unwrap();
     thread::sleep(Duration::from_millis(80));
     fs::write(&path, first_with_ttl(12)).unwrap();
+    let away = began.elapsed();
     let mut reloads = 0;
     loop {
         match site.next().what {
@@ -185,7 +193,11 @@ fn the_built_in_policy_does_not_step_in_while_the_own_one_is_saved() {
             _ => {}
         }
     }
-    assert_eq!(reloads, 1);
+    // Where this machine stood still meanwhile, it was away for too long to be one save.
+    assert!(
+        reloads == 1 || away > BORNE,
+        "{reloads} reloads, away for {away:?}"
+    );
 }
 
 #[test]
