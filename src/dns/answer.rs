@@ -178,6 +178,9 @@ impl Chain<'_> {
     /// The name lies below the owner of a DNAME: what is below that is below its target
     /// (RFC 6672 section 3.2), which the CNAME says to whoever does not know DNAME.
     fn below_dname(&mut self, node: Node<'_>) -> Step {
+        if self.aliases == MAX_ALIASES {
+            return Step::Done;
+        }
         let Some(dname) = node.rrset(kind::DNAME) else {
             return Step::Done;
         };

@@ -4,7 +4,14 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long a lock is waited for. A daemon that was killed may have been starting a program, and
+/// what is to become that program holds all that was open until then.
+const WAITS: Duration = Duration::from_millis(500);
+const TRIED_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a journal was not opened. Never because of what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +77,7 @@ pub(super) fn take(folder: &Path) -> Result<Lock, OpenError> {
     let (mut held, mut why) = (Vec::new(), None);
     for file in [written.or_else(|_| File::open(&path)), File::open(folder)] {
         match file.map_err(TryLockError::Error).and_then(|file| {
-            file.try_lock()?;
+            locked(&file)?;
             Ok(file)
         }) {
             Ok(file) => held.push(file),
@@ -96,4 +103,33 @@ pub(super) fn take(folder: &Path) -> Result<Lock, OpenError> {
         _held: held,
         alarm: unlocked,
     })
+}
+
+fn locked(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + WAITS;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(TRIED_EVERY),
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_for_a_moment_is_waited_for_and_what_is_held_for_good_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = take(folder.path()).unwrap();
+        let refused = take(folder.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::Locked { .. }), "{refused:?}");
+        let ends = thread::spawn(move || {
+            thread::sleep(WAITS / 10);
+            drop(held);
+        });
+        take(folder.path()).unwrap();
+        ends.join().unwrap();
+    }
 }

@@ -111,6 +111,22 @@ fn a_name_that_becomes_too_long_is_said_to_be() {
     assert_eq!(longer.rcode, ResponseCode::YXDomain);
 }
 
+/// What the ninth alias would lead to is the resolver's to ask for.
+#[test]
+fn a_name_that_would_become_too_long_after_eight_is_not_looked_at() {
+    for (octets, rcode, aliases) in [
+        (29, ResponseCode::NoError, 8),
+        (30, ResponseCode::YXDomain, 7),
+    ] {
+        let text = format!("{HEAD}grow DNAME {}.grow\n", "l".repeat(octets));
+        let zones = build(&[("t", Given::File(&text))], &[], &[]).zones.unwrap();
+        let found = ask(&zones, &Table::default(), "y.grow.t A");
+        let said = text_of(&found);
+        let found_aliases = said.iter().filter(|line| line.contains("CNAME")).count();
+        assert_eq!((found.rcode, found_aliases), (rcode, aliases), "{said:?}");
+    }
+}
+
 #[test]
 fn chains_cross_zones_and_end_after_eight() {
     let here = format!(
