@@ -19,6 +19,9 @@ use crate::{
 use hashbrown::HashTable;
 use std::collections::HashSet;
 
+/// What a zone has room for: places are 32 bits, and services' names come last.
+const MAX_OCTETS: u64 = (1 << 32) - (1 << 28);
+
 /// One record of a zone that is read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::dns) struct Entry {
@@ -37,7 +40,7 @@ pub(in crate::dns) enum Untaken {
     Outside,
     /// Its rdata is not what its type wants.
     Unsound,
-    /// All records together have more than 4 GiB.
+    /// All records and names together have more than 4 GiB.
     TooMany,
 }
 
@@ -93,9 +96,8 @@ impl Draft {
             return Err(Untaken::Unsound);
         }
         let total = self.octets + RECORD_HEAD_OCTETS as u64 + u64::from(octets);
-        // Names take no more than records do but for hostile trees of deep names.
         let small = |length: usize| u32::try_from(length).map_err(|_| Untaken::TooMany);
-        if u32::try_from(total).is_err() || self.names.len() > (u32::MAX / 2) as usize {
+        if total + self.names.len() as u64 > MAX_OCTETS {
             return Err(Untaken::TooMany);
         }
         let start = small(self.rdata.len())?;
@@ -344,32 +346,22 @@ impl Draft {
         push_record(&mut negative, kind::SOA, negative_ttl_secs, self.rdata(soa));
         let kept: Vec<&[Entry]> = self.sets().filter(|set| keeps(&self, set)).collect();
         let mut rrsets = Vec::with_capacity(kept.len());
-        let octets = usize::try_from(self.octets).unwrap_or_default();
-        let mut records = Vec::with_capacity(octets);
-        let mut places = Vec::with_capacity(kept.len());
-        for set in kept {
-            let ttl_secs = set.iter().map(|entry| entry.ttl_secs).min()?;
-            let start = records.len();
-            // No message holds as many.
-            let set = &set[..set.len().min(usize::from(u16::MAX))];
-            for entry in set {
-                push_record(&mut records, entry.kind, ttl_secs, self.rdata(entry));
+        let octets = usize::try_from(self.octets).unwrap_or_default() + self.names.len();
+        let mut octets = Vec::with_capacity(octets);
+        let mut rows = Vec::with_capacity(self.rows.len());
+        let mut kept = kept.into_iter().peekable();
+        for (node, row) in (0..).zip(&self.rows) {
+            let mut row = NodeRow {
+                name: u32::try_from(octets.len()).ok()?,
+                first_rrset: u32::try_from(rrsets.len()).ok()?,
+                ..*row
+            };
+            octets.extend_from_slice(self.name(node));
+            while let Some(set) = kept.next_if(|set| set[0].node == node) {
+                rrsets.push(self.lay_down(set, &mut octets)?);
+                row.rrset_count += 1;
             }
-            rrsets.push(RrSetRow {
-                start: u32::try_from(start).ok()?,
-                octets: u32::try_from(records.len() - start).ok()?,
-                ttl_secs,
-                kind: set[0].kind,
-                count: u16::try_from(set.len()).ok()?,
-            });
-            places.push(set[0].node);
-        }
-        for (number, &node) in places.iter().enumerate() {
-            let row = &mut self.rows[node as usize];
-            if row.rrset_count == 0 {
-                row.first_rrset = u32::try_from(number).ok()?;
-            }
-            row.rrset_count += 1;
+            rows.push(row);
         }
         let hashes = &self.hashes;
         self.index.shrink_to_fit(|&node| hashes[node as usize]);
@@ -380,13 +372,30 @@ impl Draft {
             number,
             from_file,
             index: self.index,
-            nodes: self.rows.into(),
-            names: self.names.into(),
+            nodes: rows.into(),
             rrsets: rrsets.into(),
-            records: records.into(),
+            octets: octets.into(),
             negative: negative.into(),
             negative_ttl_secs,
             serial,
+        })
+    }
+
+    /// Appends the records of an RRset.
+    fn lay_down(&self, set: &[Entry], octets: &mut Vec<u8>) -> Option<RrSetRow> {
+        let ttl_secs = set.iter().map(|entry| entry.ttl_secs).min()?;
+        let start = octets.len();
+        // No message holds as many.
+        let set = &set[..set.len().min(usize::from(u16::MAX))];
+        for entry in set {
+            push_record(octets, entry.kind, ttl_secs, self.rdata(entry));
+        }
+        Some(RrSetRow {
+            start: u32::try_from(start).ok()?,
+            octets: u32::try_from(octets.len() - start).ok()?,
+            ttl_secs,
+            kind: set[0].kind,
+            count: u16::try_from(set.len()).ok()?,
         })
     }
 }

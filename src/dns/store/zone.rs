@@ -23,7 +23,7 @@ pub(super) const NONE: u32 = u32::MAX;
 /// A name of a zone. 24 octets: there may be millions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NodeRow {
-    /// Where its name begins among the names.
+    /// Where its name begins among the octets.
     pub(super) name: u32,
     /// Its RRsets: from this one on.
     pub(super) first_rrset: u32,
@@ -52,7 +52,7 @@ pub(in crate::dns) enum Turn {
 /// The records of one name and type. 16 octets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RrSetRow {
-    /// Where they begin among the records.
+    /// Where they begin among the octets.
     pub(super) start: u32,
     pub(super) octets: u32,
     pub(super) ttl_secs: u32,
@@ -74,9 +74,9 @@ pub(in crate::dns) struct Zone {
     /// By hash of the name; the apex is node 0.
     pub(super) index: HashTable<u32>,
     pub(super) nodes: Box<[NodeRow]>,
-    pub(super) names: Box<[u8]>,
     pub(super) rrsets: Box<[RrSetRow]>,
-    pub(super) records: Box<[u8]>,
+    /// Each name, with its records behind it: whoever compares the one has the others at hand.
+    pub(super) octets: Box<[u8]>,
     /// The SOA record of negative answers.
     pub(super) negative: Box<[u8]>,
     /// How long to believe a negative answer, s: min(SOA TTL, MINIMUM) (RFC 2308 section 3).
@@ -172,7 +172,7 @@ impl Zone {
     fn exact(&self, name: &LookupName, depth: usize) -> Option<Node<'_>> {
         let suffix = name.suffix(depth);
         let found = self.index.find(name.hash(depth), |&number| {
-            self.nodes[number as usize].name(&self.names) == suffix
+            self.nodes[number as usize].name(&self.octets) == suffix
         });
         found.map(|&number| self.node(number))
     }
@@ -206,9 +206,9 @@ impl Zone {
 pub(in crate::dns) const SERIAL_FROM_END: usize = SOA_NUMBERS_OCTETS;
 
 impl NodeRow {
-    pub(super) fn name<'n>(&self, names: &'n [u8]) -> &'n [u8] {
+    pub(super) fn name<'o>(&self, octets: &'o [u8]) -> &'o [u8] {
         let start = self.name as usize;
-        &names[start..start + usize::from(self.name_octets)]
+        &octets[start..start + usize::from(self.name_octets)]
     }
 }
 
@@ -242,7 +242,7 @@ impl<'z> Node<'z> {
 
     /// Its name in wire form and lower case.
     pub(in crate::dns) fn name(self) -> &'z [u8] {
-        self.row().name(&self.zone.names)
+        self.row().name(&self.zone.octets)
     }
 
     /// Whether it is the zone's apex.
@@ -298,7 +298,7 @@ impl<'z> Node<'z> {
             kind: row.kind,
             count: row.count,
             ttl_secs: row.ttl_secs,
-            octets: &self.zone.records[start..start + row.octets as usize],
+            octets: &self.zone.octets[start..start + row.octets as usize],
         }
     }
 }
