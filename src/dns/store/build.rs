@@ -17,7 +17,7 @@ use crate::{
     model::DnsName,
 };
 use hashbrown::HashTable;
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 /// What a zone has room for: places are 32 bits, and services' names come last.
 const MAX_OCTETS: u64 = (1 << 32) - (1 << 28);
@@ -344,24 +344,23 @@ impl Draft {
         let mut negative = Vec::new();
         let negative_ttl_secs = soa.ttl_secs.min(minimum);
         push_record(&mut negative, kind::SOA, negative_ttl_secs, self.rdata(soa));
-        let kept: Vec<&[Entry]> = self.sets().filter(|set| keeps(&self, set)).collect();
+        let kept = self.kept(keeps);
         let mut rrsets = Vec::with_capacity(kept.len());
         let octets = usize::try_from(self.octets).unwrap_or_default() + self.names.len();
         let mut octets = Vec::with_capacity(octets);
-        let mut rows = Vec::with_capacity(self.rows.len());
         let mut kept = kept.into_iter().peekable();
-        for (node, row) in (0..).zip(&self.rows) {
-            let mut row = NodeRow {
-                name: u32::try_from(octets.len()).ok()?,
-                first_rrset: u32::try_from(rrsets.len()).ok()?,
-                ..*row
-            };
+        for node in 0..u32::try_from(self.rows.len()).ok()? {
+            let name = u32::try_from(octets.len()).ok()?;
+            let first_rrset = u32::try_from(rrsets.len()).ok()?;
+            let mut rrset_count = 0;
             octets.extend_from_slice(self.name(node));
-            while let Some(set) = kept.next_if(|set| set[0].node == node) {
-                rrsets.push(self.lay_down(set, &mut octets)?);
-                row.rrset_count += 1;
+            while let Some(set) = kept.next_if(|set| self.entries[set.start].node == node) {
+                rrsets.push(self.lay_down(&self.entries[set], &mut octets)?);
+                rrset_count += 1;
             }
-            rows.push(row);
+            // Its name was read where it stood before.
+            let row = &mut self.rows[node as usize];
+            (row.name, row.first_rrset, row.rrset_count) = (name, first_rrset, rrset_count);
         }
         let hashes = &self.hashes;
         self.index.shrink_to_fit(|&node| hashes[node as usize]);
@@ -372,13 +371,24 @@ impl Draft {
             number,
             from_file,
             index: self.index,
-            nodes: rows.into(),
+            nodes: self.rows.into(),
             rrsets: rrsets.into(),
             octets: octets.into(),
             negative: negative.into(),
             negative_ttl_secs,
             serial,
         })
+    }
+
+    /// Where the RRsets stand that are answered.
+    fn kept(&self, keeps: impl Fn(&Self, &[Entry]) -> bool) -> Vec<Range<usize>> {
+        let mut at = 0;
+        let places = self.sets().filter_map(|set| {
+            let place = at..at + set.len();
+            at = place.end;
+            keeps(self, set).then_some(place)
+        });
+        places.collect()
     }
 
     /// Appends the records of an RRset.
