@@ -29,7 +29,7 @@ use std::{
 
 /// Honest queries over UDP, per second.
 const RATE: f64 = 5_000.0;
-/// For longer than a connection may be idle, so that all are closed and opened again.
+/// For longer than a connection may be idle, so that they are closed and opened again meanwhile.
 const UDP_LASTS: u32 = 18;
 /// Honest queries over TCP, one after the other.
 const TCP_QUERIES: usize = 2_000;

@@ -11,10 +11,7 @@ use std::{
     sync::Arc,
 };
 
-/// Closing so many connections takes as long as a few answers: a crowd that came together goes
-/// one by one, and nobody waits for it.
-const ENDED_AT_ONCE: usize = 4;
-/// So many are looked at for those.
+/// So many are looked at for one whose time is over.
 const LOOKED_AT: usize = 256;
 
 /// All connections that were not asked to end.
@@ -106,10 +103,10 @@ impl Connections {
         false
     }
 
-    /// Asks some of those to end whose time is over, whose phase began `patience_ms` ago, those
-    /// first that waited longest; `true` where more may have to.
+    /// Asks one to end whose time is over, whose phase began `patience_ms` ago: the one that
+    /// waited longest; `true` where more may have to. Closing takes as long as a few answers: a
+    /// crowd that came together goes one by one, so that nobody waits for it.
     pub(super) fn end_overdue(&mut self, now_ms: u64, patience_ms: u64) -> bool {
-        let mut ended = 0;
         for _ in 0..LOOKED_AT {
             // No phase began before the connection's place in the order.
             let Some(&(used_ms, number)) = self.by_use.first() else {
@@ -124,9 +121,6 @@ impl Connections {
             if let Some(listed) = self.listed.get(&number) {
                 let reason = listed.seat.overdue();
                 self.end(number, reason);
-                ended += 1;
-            }
-            if ended == ENDED_AT_ONCE {
                 break;
             }
         }
@@ -256,12 +250,12 @@ mod tests {
         seats.push(connections.admit(None, 4, &LIMITS).1);
         seats[0].enter(Phase::Writing, 20);
         seats[1].enter(Phase::Reading, 19);
-        assert!(!connections.end_overdue(28, 10));
+        while connections.end_overdue(28, 10) {}
         assert_eq!(asked(&seats), [None, None, Some(Reason::Idle)]);
-        assert!(!connections.end_overdue(29, 10));
+        while connections.end_overdue(29, 10) {}
         let timeout = Some(Reason::Timeout);
         assert_eq!(asked(&seats)[..2], [None, timeout]);
-        assert!(!connections.end_overdue(30, 10));
+        while connections.end_overdue(30, 10) {}
         assert_eq!(asked(&seats)[..2], [timeout, timeout]);
         assert_eq!(connections.len(), 0);
     }
@@ -281,10 +275,10 @@ mod tests {
         while connections.end_overdue(5_000, 1_000) {
             turns += 1;
             let ended = asked(&seats).iter().flatten().count();
-            assert!(ended <= turns * ENDED_AT_ONCE);
+            assert!(ended <= turns);
             assert!(asked(&seats)[2 * ended..].iter().all(Option::is_none));
         }
         assert_eq!(connections.len(), LOOKED_AT);
-        assert!(turns >= LOOKED_AT / ENDED_AT_ONCE);
+        assert!(turns >= LOOKED_AT);
     }
 }
