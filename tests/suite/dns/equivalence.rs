@@ -26,6 +26,27 @@ struct Asked {
     is_ordinary: bool,
 }
 
+impl Asked {
+    /// For a name in the zone `t`, with the size in EDNS.
+    fn plainly(name: &str, kind: u8, size: Option<u16>) -> Self {
+        let mut octets = vec![1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(size.is_some())];
+        for label in name.split('.').chain(["t"]) {
+            octets.push(u8::try_from(label.len()).unwrap());
+            octets.extend(label.bytes());
+        }
+        octets.extend([0, 0, kind, 0, 1]);
+        if let Some(size) = size {
+            octets.extend([0, 0, 41]);
+            octets.extend(size.to_be_bytes());
+            octets.extend([0; 6]);
+        }
+        Self {
+            octets,
+            is_ordinary: true,
+        }
+    }
+}
+
 const KINDS: [u16; 16] = [
     1, 28, 2, 5, 6, 12, 15, 16, 33, 39, 43, 64, 65, 65_280, 99, 257,
 ];
@@ -326,21 +347,7 @@ fn chains_sizes_and_many_hosts_end_where_the_handler_ends_them() {
     for name in names {
         for kind in [1_u8, 2, 15, 16, 5] {
             for size in [None, Some(512_u16), Some(1_100), Some(1_232)] {
-                let mut octets = vec![1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(size.is_some())];
-                for label in name.split('.').chain(["t"]) {
-                    octets.push(u8::try_from(label.len()).unwrap());
-                    octets.extend(label.bytes());
-                }
-                octets.extend([0, 0, kind, 0, 1]);
-                if let Some(size) = size {
-                    octets.extend([0, 0, 41]);
-                    octets.extend(size.to_be_bytes());
-                    octets.extend([0; 6]);
-                }
-                let asked = Asked {
-                    octets,
-                    is_ordinary: true,
-                };
+                let asked = Asked::plainly(&name, kind, size);
                 tally.compare(&publisher, &asked).unwrap();
             }
         }
@@ -382,17 +389,7 @@ fn additional_records_end_where_the_handler_ends_them() {
         ];
         for (name, kind) in kinds {
             for size in (512..=1_232_u16).step_by(4) {
-                let name = format!("{name}{hosts}");
-                let mut octets = vec![1, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
-                octets.push(u8::try_from(name.len()).unwrap());
-                octets.extend(name.bytes());
-                octets.extend([1, b't', 0, 0, kind, 0, 1, 0, 0, 41]);
-                octets.extend(size.to_be_bytes());
-                octets.extend([0; 6]);
-                let asked = Asked {
-                    octets,
-                    is_ordinary: true,
-                };
+                let asked = Asked::plainly(&format!("{name}{hosts}"), kind, Some(size));
                 tally.compare(&publisher, &asked).unwrap();
             }
         }
